@@ -1,0 +1,68 @@
+//! Future types.
+
+use super::Panicked;
+use crate::Refuse;
+use pin_project_lite::pin_project;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pin_project! {
+    /// The future of a [`CatchPanic`](super::CatchPanic).
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, R> {
+        #[pin]
+        state: State<F>,
+        refuse: R,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[derive(Debug)]
+    enum State<F> {
+        Called { #[pin] reply: F },
+        Panicked { panicked: Option<Panicked> },
+    }
+}
+
+// ===== impl ResponseFuture =====
+
+impl<F, R> ResponseFuture<F, R> {
+    pub(super) const fn called(reply: F, refuse: R) -> Self {
+        Self { state: State::Called { reply }, refuse }
+    }
+
+    pub(super) const fn panicked(panicked: Panicked, refuse: R) -> Self {
+        Self { state: State::Panicked { panicked: Some(panicked) }, refuse }
+    }
+}
+
+impl<F, R, T, E> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<T, E>>,
+    R: Refuse<Panicked, T, E>,
+{
+    type Output = Result<T, E>;
+
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let panicked = match this.state.as_mut().project() {
+            StateProj::Called { reply } => {
+                match catch_unwind(AssertUnwindSafe(|| reply.poll(cx))) {
+                    Ok(poll) => return poll,
+                    Err(payload) => Panicked::new(payload),
+                }
+            }
+            StateProj::Panicked { panicked } => panicked.take().expect("polled after the reply"),
+        };
+        // What is left of the future may panic again while it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            this.state.set(State::Panicked { panicked: None });
+        }));
+        Poll::Ready(this.refuse.refuse(panicked))
+    }
+}

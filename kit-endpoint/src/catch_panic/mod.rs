@@ -1,0 +1,42 @@
+//! A panic fails one call, not the task that runs it.
+//!
+//! A [`CatchPanic`] turns a panic of the inner service, in `poll_ready`, in
+//! `call` or in the future, into the fact [`Panicked`]: a failure of kind
+//! [`Internal`](crate::Kind::Internal), which the caller sees as no more than
+//! that. Without it hyper closes the connection, and other requests on it are
+//! lost with the one that panicked.
+//!
+//! ```
+//! use kit_endpoint::{CatchPanicLayer, Panicked, Request};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! async fn buggy(request: Request<u32>) -> Result<u32, Panicked> {
+//!     Ok(100 / request.message())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let endpoint = CatchPanicLayer::new().layer(service_fn(buggy));
+//! let panicked = endpoint.oneshot(Request::new(0)).await.unwrap_err();
+//! assert_eq!(panicked.message(), Some("attempt to divide by zero"));
+//! # }
+//! ```
+//!
+//! # Where it goes
+//!
+//! Directly around what may panic, inside breakers and metrics, so that these
+//! see a failure. The panic hook has run before the fact exists: the message
+//! and the place are on stderr or wherever the hook sends them.
+//!
+//! # Readiness
+//!
+//! That of the inner service. A service that panicked is called again: it
+//! keeps whatever state it was left in, as a `Mutex` would be poisoned, so a
+//! service that must not go on after a panic has to say so itself.
+
+mod error;
+pub mod future;
+mod layer;
+mod service;
+
+pub use self::{error::Panicked, layer::CatchPanicLayer, service::CatchPanic};
