@@ -1,1 +1,73 @@
-//! To come.
+//! What transports share: hooks, request ids, deadlines on the wire.
+//!
+//! A transport decodes a request, calls an endpoint, encodes its reply, and
+//! maps its faults. Around that it runs [hooks](hook): `before` sees the head
+//! of the request, `after` the head of the reply, also of a failure, and
+//! `finish` sees how it all [`End`]ed, exactly once, when the last byte is out
+//! or the peer is gone. One hook serves HTTP and gRPC, since gRPC's metadata
+//! is a header map too.
+//!
+//! ```
+//! use http::{Extensions, HeaderMap};
+//! use kit_transport::{Call, End, Hook, Observer, Protocol, RequestId, RequestIds, Watch};
+//!
+//! /// Prints one line for each request.
+//! #[derive(Clone)]
+//! struct Print;
+//!
+//! struct Line(String);
+//!
+//! impl Hook for Print {
+//!     type Observer = Line;
+//!
+//!     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Line {
+//!         let id = extensions.get::<RequestId>().map(RequestId::to_string);
+//!         Line(format!("{} {}", call.method, id.unwrap_or_default()))
+//!     }
+//! }
+//!
+//! impl Observer for Line {
+//!     fn finish(self, end: &End) {
+//!         println!("{} {} {:?}", self.0, end.outcome, end.duration);
+//!     }
+//! }
+//!
+//! // What a transport does with its hooks:
+//! let hooks = (RequestIds, Print);
+//! let mut headers = HeaderMap::new();
+//! headers.insert("x-request-id", "abc-1".parse().unwrap());
+//! let mut extensions = Extensions::new();
+//! let call = Call::new(Protocol::Http, "GET", &headers);
+//! let mut watch = Watch::new(hooks.before(&call, &mut extensions));
+//! let mut reply = HeaderMap::new();
+//! watch.after(http::StatusCode::OK, &mut reply);
+//! assert_eq!(reply["x-request-id"], "abc-1");
+//! watch.finish();
+//! ```
+//!
+//! # Where it goes
+//!
+//! What needs wire bytes (headers, sizes, the status) is a hook; what needs
+//! the message, or works for any service, is a tower layer; what must be
+//! entered at each poll, or needs all of HTTP, is a layer around the transport.
+//! The transports are `kit-transport-http` and `kit-transport-grpc`; any crate
+//! with a hook may use this one, which has no hyper and no tonic in it.
+
+pub mod deadline;
+mod end;
+pub mod hook;
+mod report;
+pub mod request_id;
+mod watch;
+
+pub use self::{
+    end::{End, Outcome, Protocol},
+    hook::{Call, Hook, Observer},
+    report::Report,
+    request_id::{REQUEST_ID, RequestId, RequestIds},
+    watch::{Watch, Watched},
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,138 @@
+//! Deadlines on the wire.
+//!
+//! A deadline travels as the time that is left, so clocks need not agree:
+//! `grpc-timeout` is gRPC's header, `x-request-timeout-ms` is ours for HTTP,
+//! and either is understood over either transport. It only shrinks from hop to
+//! hop.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use kit_endpoint::{Details, Fault, Kind};
+use std::{error, fmt, time::Duration};
+
+/// gRPC's header: at most eight digits and a unit, `H`, `M`, `S`, `m`, `u`
+/// or `n` (gRPC over HTTP/2).
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// The default header for HTTP: whole milliseconds, at most eight digits.
+pub const REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+
+/// A deadline header that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadTimeout {
+    header: HeaderName,
+}
+
+/// Reads the time that the caller allows, the sooner of `header` and
+/// `grpc-timeout`, if it set any.
+///
+/// # Errors
+///
+/// Fails if one of them is not a number of at most eight digits, with its
+/// unit: to go on without a deadline would not be what the caller asked for.
+pub fn timeout(headers: &HeaderMap, header: &HeaderName) -> Result<Option<Duration>, BadTimeout> {
+    // Most requests have neither, and their names are hashed for nothing.
+    if headers.is_empty() {
+        return Ok(None);
+    }
+    let bad = |header: &HeaderName| BadTimeout { header: header.clone() };
+    let ours = match headers.get(header) {
+        Some(value) if *header == GRPC_TIMEOUT => {
+            Some(parse_grpc(value).ok_or_else(|| bad(header))?)
+        }
+        Some(value) => Some(parse_millis(value).ok_or_else(|| bad(header))?),
+        None => None,
+    };
+    if *header == GRPC_TIMEOUT {
+        return Ok(ours);
+    }
+    let grpc = match headers.get(GRPC_TIMEOUT) {
+        Some(value) => Some(parse_grpc(value).ok_or_else(|| bad(&GRPC_TIMEOUT))?),
+        None => None,
+    };
+    Ok(match (ours, grpc) {
+        (Some(ours), Some(grpc)) => Some(ours.min(grpc)),
+        (ours, grpc) => ours.or(grpc),
+    })
+}
+
+/// Reads a `grpc-timeout`.
+#[must_use]
+pub fn parse_grpc(value: &HeaderValue) -> Option<Duration> {
+    let (unit, digits) = value.as_bytes().split_last()?;
+    let number = parse_digits(digits)?;
+    Some(match unit {
+        b'H' => Duration::from_secs(number * 3600),
+        b'M' => Duration::from_secs(number * 60),
+        b'S' => Duration::from_secs(number),
+        b'm' => Duration::from_millis(number),
+        b'u' => Duration::from_micros(number),
+        b'n' => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// Reads whole milliseconds.
+#[must_use]
+pub fn parse_millis(value: &HeaderValue) -> Option<Duration> {
+    parse_digits(value.as_bytes()).map(Duration::from_millis)
+}
+
+/// Writes a `grpc-timeout`: in the finest unit that eight digits hold, rounded
+/// down, since a deadline must not grow on its way.
+#[must_use]
+pub fn encode_grpc(timeout: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let units: [(u128, char); 6] = [
+        (1, 'n'),
+        (1_000, 'u'),
+        (1_000_000, 'm'),
+        (1_000_000_000, 'S'),
+        (60_000_000_000, 'M'),
+        (3_600_000_000_000, 'H'),
+    ];
+    let nanos = timeout.as_nanos();
+    let (number, unit) = units
+        .into_iter()
+        .map(|(scale, unit)| (nanos / scale, unit))
+        .find(|(number, _)| *number <= MOST)
+        .unwrap_or((MOST, 'H'));
+    // Digits and a letter are always a header value.
+    HeaderValue::try_from(format!("{number}{unit}")).unwrap_or(HeaderValue::from_static("0n"))
+}
+
+/// Writes whole milliseconds, rounded down, at most eight digits.
+#[must_use]
+pub fn encode_millis(timeout: Duration) -> HeaderValue {
+    HeaderValue::from(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).min(99_999_999))
+}
+
+fn parse_digits(digits: &[u8]) -> Option<u64> {
+    if !matches!(digits.len(), 1..=8) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+// ===== impl BadTimeout =====
+
+impl fmt::Display for BadTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.header == GRPC_TIMEOUT {
+            f.write_str("grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n")
+        } else {
+            write!(f, "{} must be a number of milliseconds of 1 to 8 digits", self.header)
+        }
+    }
+}
+
+impl error::Error for BadTimeout {}
+
+impl Fault for BadTimeout {
+    fn kind(&self) -> Kind {
+        Kind::InvalidArgument
+    }
+
+    fn describe(&self, details: &mut Details) {
+        details.violation(self.header.to_string(), self.to_string());
+    }
+}

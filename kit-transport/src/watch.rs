@@ -1,0 +1,202 @@
+use crate::{End, Observer, Outcome, Report};
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use kit_endpoint::{Fault, Kind};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Keeps the promise of an [`Observer`]: `finish` is called once, with the
+/// truth, whatever becomes of the request.
+///
+/// A transport holds it from the head of the request on, and lets it go with
+/// the body of the reply ([`Watched`]). Dropped before the end it is
+/// [`Cancelled`](Outcome::Cancelled), or, if a panic drops it, a failure of
+/// kind [`Internal`](Kind::Internal).
+pub struct Watch<O: Observer> {
+    observer: Option<O>,
+    started: Option<Instant>,
+    end: End,
+}
+
+// ===== impl Watch =====
+
+impl<O: Observer> Watch<O> {
+    /// Starts to watch a request.
+    pub fn new(observer: O) -> Self {
+        let started = if O::SILENT { None } else { Some(Instant::now()) };
+        let end = End {
+            outcome: Outcome::Replied,
+            status: None,
+            received: 0,
+            sent: 0,
+            duration: Duration::ZERO,
+            error: None,
+        };
+        Self { observer: Some(observer), started, end }
+    }
+
+    /// Says how many bytes the body of the request had so far.
+    pub const fn received(&mut self, bytes: u64) {
+        self.end.received = bytes;
+    }
+
+    /// Says that the request failed: the reply, if there is one, says so.
+    pub fn failed(&mut self, fault: &dyn Fault) {
+        if !O::SILENT {
+            self.failed_with(fault.kind(), Some(Report(fault).to_string().into()));
+        }
+    }
+
+    /// Says that the request failed, in words already found.
+    pub fn failed_with(&mut self, kind: Kind, error: Option<Box<str>>) {
+        if !O::SILENT {
+            self.end.outcome = Outcome::Failed(kind);
+            self.end.error = error;
+        }
+    }
+
+    /// Shows the observer the head of the reply.
+    pub fn after(&mut self, status: StatusCode, headers: &mut HeaderMap) {
+        if let Some(observer) = &mut self.observer
+            && !O::SILENT
+        {
+            self.end.status = Some(status);
+            observer.after(headers);
+        }
+    }
+
+    /// Ends the request as it stands.
+    pub fn finish(&mut self) {
+        let Some(observer) = self.observer.take() else { return };
+        if O::SILENT {
+            return;
+        }
+        self.end.duration = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+        observer.finish(&self.end);
+    }
+}
+
+impl<O: Observer> Drop for Watch<O> {
+    fn drop(&mut self) {
+        if O::SILENT || self.observer.is_none() {
+            return;
+        }
+        if std::thread::panicking() {
+            self.failed_with(Kind::Internal, Some("the handler panicked".into()));
+        } else {
+            self.end.outcome = Outcome::Cancelled;
+        }
+        self.finish();
+    }
+}
+
+impl<O: Observer + fmt::Debug> fmt::Debug for Watch<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("observer", &self.observer)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The body of a reply, which ends the request when it ends.
+    ///
+    /// Bytes count when the connection takes them. The request is over when
+    /// the last frame is taken, trailers included; when the body says that it
+    /// is at its end after a frame, since hyper does not ask again; or at once,
+    /// if there is no body. A `grpc-status` in the trailers is the outcome.
+    pub struct Watched<B, O>
+    where
+        O: Observer,
+    {
+        #[pin]
+        body: B,
+        watch: Watch<O>,
+    }
+}
+
+// ===== impl Watched =====
+
+impl<B: Body, O: Observer> Watched<B, O> {
+    /// Lets `watch` go with `body`.
+    pub fn new(body: B, mut watch: Watch<O>) -> Self {
+        if !O::SILENT && body.is_end_stream() {
+            watch.finish();
+        }
+        Self { body, watch }
+    }
+}
+
+impl<B, O> Body for Watched<B, O>
+where
+    B: Body<Error: fmt::Display>,
+    O: Observer,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        if O::SILENT {
+            return Poll::Ready(frame);
+        }
+        let watch = this.watch;
+        let over = match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    watch.end.sent += bytes::Buf::remaining(data) as u64;
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    judge(watch, trailers);
+                }
+                frame.is_trailers() || this.body.is_end_stream()
+            }
+            Some(Err(error)) => {
+                watch.failed_with(Kind::Internal, Some(error.to_string().into()));
+                true
+            }
+            None => true,
+        };
+        if over {
+            watch.finish();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B: fmt::Debug, O: Observer> fmt::Debug for Watched<B, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+/// Reads the outcome that gRPC's trailers tell, unless it is known better.
+fn judge<O: Observer>(watch: &mut Watch<O>, trailers: &HeaderMap) {
+    let Some(code) = trailers.get("grpc-status") else { return };
+    if watch.end.outcome != Outcome::Replied {
+        return;
+    }
+    let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(u32::MAX);
+    if let Some(kind) = Kind::from_grpc_code(code) {
+        watch.failed_with(kind, None);
+    }
+}
