@@ -50,13 +50,17 @@ impl Details {
         self
     }
 
-    /// Adds a fact about this failure.
+    /// Adds a fact about this failure; it replaces one of the same key.
     pub fn metadata(
         &mut self,
         key: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
     ) -> &mut Self {
-        self.metadata.push((key.into(), value.into()));
+        let (key, value) = (key.into(), value.into());
+        match self.metadata.iter_mut().find(|(known, _)| *known == key) {
+            Some(fact) => fact.1 = value,
+            None => self.metadata.push((key, value)),
+        }
         self
     }
 
@@ -70,7 +74,8 @@ impl Details {
         self
     }
 
-    /// Sets a header of the reply (over gRPC, of its metadata).
+    /// Adds a header of the reply (over gRPC, of its metadata), also beside one
+    /// of the same name.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) -> &mut Self {
         self.headers.append(name, value);
         self

@@ -183,5 +183,5 @@ fn string(json: &mut impl Write, value: &str) -> fmt::Result {
 
 /// Rounds up: who comes back a moment too early is refused again.
 pub(crate) fn seconds_rounded_up(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }

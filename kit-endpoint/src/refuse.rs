@@ -1,4 +1,4 @@
-use crate::{Fault, Problem};
+use crate::{Details, Fault, Problem};
 use http::{HeaderValue, Response, header};
 use std::fmt::Write;
 
@@ -73,7 +73,7 @@ impl<Fact: Fault, B: From<String>, E> Refuse<Fact, Response<B>, E> for AsHttp {
 }
 
 /// Refuses with a gRPC reply without a message ("trailers-only"): status 200,
-/// and the code of the fact's kind in `grpc-status`.
+/// the code of the fact's kind in `grpc-status`, and the fact's headers.
 ///
 /// It serves wherever an empty body can be made by [`Default`]: tonic's.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,8 +83,12 @@ impl AsGrpc {
     /// Returns the reply to `fault`.
     #[must_use]
     pub fn reply<B: Default>(fault: &dyn Fault) -> Response<B> {
+        let mut details = Details::default();
+        fault.describe(&mut details);
         let mut response = Response::new(B::default());
         let headers = response.headers_mut();
+        // The fault's headers first: what gRPC says of the reply holds.
+        headers.clone_from(details.headers());
         let kind = fault.kind();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from(u16::from(kind.grpc_code())));

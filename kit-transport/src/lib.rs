@@ -57,14 +57,14 @@ pub mod deadline;
 mod end;
 pub mod hook;
 mod report;
-pub mod request_id;
+mod request_id;
 mod watch;
 
 pub use self::{
     end::{End, Outcome, Protocol},
     hook::{Call, Hook, Observer},
     report::Report,
-    request_id::{REQUEST_ID, RequestId, RequestIds},
+    request_id::{Echo, REQUEST_ID, RequestId, RequestIds},
     watch::{Watch, Watched},
 };
 

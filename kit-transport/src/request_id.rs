@@ -31,7 +31,8 @@ impl RequestId {
     /// Takes `id`, if it is valid.
     #[must_use]
     pub fn new(id: &HeaderValue) -> Option<Self> {
-        let valid = matches!(id.len(), 1..=128) && id.as_bytes().iter().all(is_allowed);
+        let valid =
+            matches!(id.len(), 1..=128) && id.as_bytes().iter().all(|byte| is_allowed(*byte));
         valid.then(|| Self(id.clone()))
     }
 
@@ -70,7 +71,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-const fn is_allowed(byte: &u8) -> bool {
+const fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'/' | b'+' | b'=' | b'-')
 }
 

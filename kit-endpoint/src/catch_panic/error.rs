@@ -1,5 +1,10 @@
 use crate::{Fault, Kind};
-use std::{any::Any, error, fmt};
+use std::{
+    any::Any,
+    error, fmt,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// The service panicked.
 #[derive(Debug)]
@@ -13,9 +18,13 @@ impl Panicked {
     pub(super) fn new(payload: Box<dyn Any + Send>) -> Self {
         let message = match payload.downcast::<String>() {
             Ok(message) => Some(message.into_boxed_str()),
-            Err(payload) => {
-                payload.downcast::<&'static str>().ok().map(|message| (*message).into())
-            }
+            Err(payload) => match payload.downcast::<&'static str>() {
+                Ok(message) => Some((*message).into()),
+                Err(payload) => {
+                    catch_drop(|| drop(payload));
+                    None
+                }
+            },
         };
         Self { message }
     }
@@ -25,6 +34,14 @@ impl Panicked {
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
+    }
+}
+
+/// Runs a `drop` that may panic, as any drop of a stranger's value may.
+pub(super) fn catch_drop(drop: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop)) {
+        // To drop this one may panic as well, and so on without end: leak it.
+        let _ = ManuallyDrop::new(payload);
     }
 }
 

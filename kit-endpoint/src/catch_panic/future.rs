@@ -1,6 +1,6 @@
 //! Future types.
 
-use super::Panicked;
+use super::{Panicked, error::catch_drop};
 use crate::Refuse;
 use pin_project_lite::pin_project;
 use std::{
@@ -60,9 +60,7 @@ where
             StateProj::Panicked { panicked } => panicked.take().expect("polled after the reply"),
         };
         // What is left of the future may panic again while it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            this.state.set(State::Panicked { panicked: None });
-        }));
+        catch_drop(|| this.state.set(State::Panicked { panicked: None }));
         Poll::Ready(this.refuse.refuse(panicked))
     }
 }

@@ -37,6 +37,11 @@ where
     type Future = ResponseFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // The panic is to be answered first: readiness of the inner service
+        // would be taken and not used.
+        if self.panicked.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         match catch_unwind(AssertUnwindSafe(|| self.inner.poll_ready(cx))) {
             Ok(poll) => poll,
             Err(payload) => {

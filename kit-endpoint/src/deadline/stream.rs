@@ -60,6 +60,10 @@ where
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         if let Poll::Ready(item) = stream.poll_next(cx) {
+            if item.is_none() {
+                // Over: asked again, it must not wait and then expire.
+                this.stream.set(None);
+            }
             return Poll::Ready(item);
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
