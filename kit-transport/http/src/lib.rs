@@ -1,1 +1,97 @@
-//! To come.
+//! Endpoints over HTTP, server and client.
+//!
+//! A [`Server`] is an endpoint, a function that decodes its request and one
+//! that encodes its reply. The result is a tower service of `http::Request`s
+//! that cannot fail: mount it on axum's router, or serve it alone.
+//!
+//! ```
+//! use kit_endpoint::{Fault, Kind, Request};
+//! use kit_transport::RequestIds;
+//! use kit_transport_http::{Server, json, query};
+//! use tower::{ServiceExt, service_fn};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Hello {
+//!     name: String,
+//! }
+//!
+//! #[derive(serde::Serialize)]
+//! struct Greeting {
+//!     greeting: String,
+//! }
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! #[error("the name is empty: say whom to greet")]
+//! struct EmptyName;
+//!
+//! impl Fault for EmptyName {
+//!     fn kind(&self) -> Kind {
+//!         Kind::InvalidArgument
+//!     }
+//! }
+//!
+//! async fn hello(request: Request<Hello>) -> Result<Greeting, EmptyName> {
+//!     match request.into_message().name {
+//!         name if name.is_empty() => Err(EmptyName),
+//!         name => Ok(Greeting { greeting: format!("Hello, {name}!") }),
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let server = Server::new(service_fn(hello), query::decode, json::encode)
+//!     .route("/greeting")
+//!     .hook(RequestIds)
+//!     .finally(|end| println!("{} in {:?}", end.outcome, end.duration));
+//! let app = axum::Router::new().route_service("/greeting", server);
+//!
+//! let request = http::Request::get("/greeting?name=").body(axum::body::Body::empty()).unwrap();
+//! let response = app.oneshot(request).await.unwrap();
+//! assert_eq!(response.status(), 400);
+//! assert_eq!(response.headers()["content-type"], "application/problem+json");
+//! # }
+//! ```
+//!
+//! # The steps
+//!
+//! Hooks see the head (`before`); the deadline is read; the body is collected,
+//! up to a limit; the request is decoded; the endpoint is awaited, first to be
+//! ready, then to reply; the reply is encoded, whole, before any of it is
+//! sent; hooks see its headers (`after`), and at last how it all ended
+//! (`finally`), once, when the connection took the last byte. A fault at any
+//! step is answered by the error encoder, and `after` sees that too.
+//!
+//! Codecs are synchronous functions of a whole message: [`json`], [`query`],
+//! or your own. What needs HTTP itself is a layer around the server.
+//!
+//! # Readiness
+//!
+//! A server is always ready, and takes a clone of the endpoint for each
+//! request: a slow sender must not hold a permit of a limit. Put a layer that
+//! sheds load on the endpoint where there is one that makes callers wait. A
+//! client is as ready as the service that it calls over.
+//!
+//! # Features
+//!
+//! `json` and `query`, the codecs, by default; `client`, a pooled hyper client
+//! to call with.
+
+mod client;
+mod error;
+#[cfg(feature = "json")]
+pub mod json;
+#[cfg(feature = "query")]
+pub mod query;
+mod server;
+
+#[cfg(feature = "client")]
+pub use self::client::{Pool, pool};
+pub use self::{
+    client::{CallError, CallFuture, Client, Rejection},
+    error::{DecodeError, EncodeError, Failure, encode_problem},
+    server::{ResponseFuture, Server},
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,137 @@
+use http::{HeaderMap, StatusCode, header};
+use kit_endpoint::{Details, Fault, Kind};
+use std::{error, fmt, time::Duration};
+
+/// Why a call over HTTP has no reply.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The message could not be encoded: nothing was sent.
+    Encode(Box<dyn Fault>),
+    /// The request could not be sent, or no head of a reply came.
+    Send(Box<dyn error::Error + Send + Sync>),
+    /// The reply broke off.
+    Body(Box<dyn error::Error + Send + Sync>),
+    /// The reply is larger than the client takes.
+    TooLarge {
+        /// The most it takes, in bytes.
+        limit: usize,
+    },
+    /// The server answered with a failure.
+    Rejected(Rejection),
+    /// The reply is not what was asked for.
+    Decode(Box<dyn Fault>),
+}
+
+/// A reply of 400 and above, or below 200 or a redirect, read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The status.
+    pub status: StatusCode,
+    /// The kind: the exact one, if the server names it in its problem details,
+    /// else the one that the status stands for.
+    pub kind: Kind,
+    /// What the server says about it, if it sent problem details.
+    pub detail: Option<String>,
+    /// When to try again, if `Retry-After` says so in seconds.
+    pub retry_after: Option<Duration>,
+}
+
+// ===== impl CallError =====
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(_) => f.write_str("cannot encode the request"),
+            Self::Send(_) => f.write_str("cannot reach the server"),
+            Self::Body(_) => f.write_str("the reply broke off"),
+            Self::TooLarge { limit } => write!(f, "the reply has more than {limit} bytes"),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Decode(_) => f.write_str("the reply is not what was asked for"),
+        }
+    }
+}
+
+impl error::Error for CallError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Encode(fault) | Self::Decode(fault) => Some(&**fault),
+            Self::Send(source) | Self::Body(source) => Some(&**source),
+            Self::TooLarge { .. } | Self::Rejected(_) => None,
+        }
+    }
+}
+
+impl Fault for CallError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Encode(fault) => fault.kind(),
+            Self::Send(_) | Self::Body(_) => Kind::Unavailable,
+            Self::TooLarge { .. } | Self::Decode(_) => Kind::Internal,
+            Self::Rejected(rejection) => rejection.kind,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected(rejection) => rejection.retry_after,
+            _ => None,
+        }
+    }
+
+    fn refused(&self) -> bool {
+        matches!(self, Self::Encode(_))
+    }
+
+    /// Tells nothing: what a server says to us is not ours to pass on.
+    fn describe(&self, _: &mut Details) {}
+}
+
+// ===== impl Rejection =====
+
+impl Rejection {
+    /// Reads the failure that a reply tells of.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let problem = problem(headers, body);
+        let named = problem.kind.and_then(|kind| kind.parse().ok());
+        let kind = named.or_else(|| Kind::from_http_status(status)).unwrap_or(Kind::Unknown);
+        let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = seconds.and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        Self { status, kind, detail: problem.detail, retry_after }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => write!(f, "{detail} ({})", self.status),
+            None => write!(f, "the server answered {}", self.status),
+        }
+    }
+}
+
+#[derive(Default)]
+#[cfg_attr(feature = "json", derive(serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+struct Problem {
+    kind: Option<String>,
+    detail: Option<String>,
+}
+
+/// Reads problem details, where that is what the body is.
+#[cfg(feature = "json")]
+fn problem(headers: &HeaderMap, body: &[u8]) -> Problem {
+    let content_type = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    if content_type.is_some_and(|media| media.starts_with(b"application/problem+json")) {
+        serde_json::from_slice(body).unwrap_or_default()
+    } else {
+        Problem::default()
+    }
+}
+
+#[cfg(not(feature = "json"))]
+fn problem(_: &HeaderMap, _: &[u8]) -> Problem {
+    Problem::default()
+}

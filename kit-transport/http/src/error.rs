@@ -1,0 +1,132 @@
+use bytes::Bytes;
+use http::Response;
+use kit_endpoint::{Details, Fault, Kind, Problem};
+use kit_transport::RequestId;
+use std::{borrow::Cow, error, fmt};
+
+type Source = Box<dyn error::Error + Send + Sync>;
+
+/// The request could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The body broke off, or the connection did.
+    Body(Source),
+    /// The body is larger than the server takes.
+    TooLarge {
+        /// The most it takes, in bytes.
+        limit: usize,
+    },
+    /// A part of the request is not what the endpoint takes.
+    Malformed {
+        /// Which part: `"body"`, `"query"`.
+        part: &'static str,
+        /// What is wrong with it, and what to do about it.
+        message: Cow<'static, str>,
+    },
+}
+
+/// The reply could not be written.
+#[derive(Debug)]
+pub struct EncodeError(Source);
+
+/// What an error encoder gets: the fault, and what it may tell of the request.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Failure<'a> {
+    /// Why the request failed.
+    pub fault: &'a dyn Fault,
+    /// The id of the request, if a hook gave it one.
+    pub request_id: Option<&'a RequestId>,
+}
+
+/// Answers a failure with problem details (RFC 9457): the default encoder.
+///
+/// `instance` is the id of the request. A fault of the service shows no more
+/// than the phrase of its kind.
+#[must_use]
+pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
+    let problem = Problem::new(failure.fault);
+    match failure.request_id {
+        Some(id) => problem.instance(id.as_str()),
+        None => problem,
+    }
+    .into_response()
+    .map(Bytes::from)
+}
+
+// ===== impl DecodeError =====
+
+impl DecodeError {
+    /// Says that `part` of the request is wrong.
+    pub fn malformed(part: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Malformed { part, message: message.into() }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(_) => f.write_str("the body of the request broke off"),
+            Self::TooLarge { limit } => {
+                write!(f, "the body is too large: send at most {limit} bytes")
+            }
+            Self::Malformed { part, message } => write!(f, "cannot read the {part}: {message}"),
+        }
+    }
+}
+
+impl error::Error for DecodeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Body(source) => Some(&**source),
+            Self::TooLarge { .. } | Self::Malformed { .. } => None,
+        }
+    }
+}
+
+impl Fault for DecodeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TooLarge { .. } => Kind::PayloadTooLarge,
+            Self::Body(_) | Self::Malformed { .. } => Kind::InvalidArgument,
+        }
+    }
+
+    fn refused(&self) -> bool {
+        true
+    }
+
+    fn describe(&self, details: &mut Details) {
+        if let Self::Malformed { part, message } = self {
+            details.violation(*part, message.clone());
+        }
+    }
+}
+
+// ===== impl EncodeError =====
+
+impl EncodeError {
+    /// Says why a reply could not be written.
+    pub fn new(source: impl Into<Source>) -> Self {
+        Self(source.into())
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot encode the message")
+    }
+}
+
+impl error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+impl Fault for EncodeError {
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+}

@@ -1,0 +1,56 @@
+//! JSON bodies, by `serde`.
+
+use crate::{DecodeError, EncodeError};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, Uri, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Decodes the JSON body of a request, whatever its `Content-Type` says.
+///
+/// # Errors
+///
+/// Fails if the body is not JSON, or not a `T`.
+pub fn decode<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, DecodeError> {
+    serde_json::from_slice(request.body())
+        .map_err(|error| DecodeError::malformed("body", error.to_string()))
+}
+
+/// Encodes a reply as a JSON body.
+///
+/// # Errors
+///
+/// Fails if `reply` cannot be written as JSON: a map whose keys are no strings.
+pub fn encode<T: Serialize>(reply: T) -> Result<Response<Bytes>, EncodeError> {
+    let body = serde_json::to_vec(&reply).map_err(EncodeError::new)?;
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+/// Returns an encoder for a client: a request by `method` to `uri`, with the
+/// message as its JSON body.
+pub fn request<T: Serialize>(
+    method: Method,
+    uri: Uri,
+) -> impl Fn(&T) -> Result<Request<Bytes>, EncodeError> + Clone {
+    move |message| {
+        let body = serde_json::to_vec(message).map_err(EncodeError::new)?;
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        Ok(request)
+    }
+}
+
+/// Decodes the JSON body of a reply, for a client.
+///
+/// # Errors
+///
+/// Fails if the body is not JSON, or not a `T`.
+pub fn reply<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, DecodeError> {
+    serde_json::from_slice(response.body())
+        .map_err(|error| DecodeError::malformed("body", error.to_string()))
+}

@@ -1,0 +1,4 @@
+mod future;
+mod service;
+
+pub use self::{future::ResponseFuture, service::Server};
