@@ -1,0 +1,214 @@
+//! The live tests: every test of the workspace that is ignored because it needs a server or a tool.
+//!
+//! Each runs alone, so each has a bound and a line of its own. They find in their environment:
+//!
+//! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
+//! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking and grpcio-reflection,
+//! - `KIT_CURL`: curl.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    apt,
+    clock::Stopwatch,
+    consul,
+    consul::Consul,
+    deploy,
+    process::{Bounds, Group},
+    python,
+    step::{Result, capture, cargo, step},
+};
+
+/// For the whole run, with what it builds and installs.
+const RUN: Duration = Duration::from_mins(20);
+/// For one test.
+const TEST: Duration = Duration::from_secs(30);
+const FOLDER: &str = "target/xtask";
+
+pub(crate) fn test() -> Result {
+    let bounds = Bounds::listen(RUN)?;
+    fs::create_dir_all(FOLDER)?;
+    let tests = step("build the tests", || {
+        let mut tests = Vec::new();
+        for binary in build(&bounds)? {
+            tests.extend(binary.live_tests()?);
+        }
+        Ok(tests)
+    })?;
+    // Nothing found would look like all is well.
+    if tests.is_empty() {
+        return Err("no test of the workspace is ignored: the live tests are gone".into());
+    }
+
+    let programs = step("python", || python::provide(&bounds))?;
+    let linted = deploy::lint_with(&programs, &bounds);
+    let curl = step("curl", || apt::provide("curl", "curl"))?;
+    let consul = step("consul", || {
+        let program = consul::provide(&bounds)?;
+        let consul = Consul::start(&program, &bounds)?;
+        println!("{} listens on {}", program.display(), consul.addr);
+        Ok(consul)
+    })?;
+    let environment: [(&str, OsString); 3] = [
+        ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
+        ("KIT_PYTHON", programs.join("python").into()),
+        ("KIT_CURL", curl.into()),
+    ];
+
+    println!("==> {} live tests", tests.len());
+    let mut failed = Vec::new();
+    for test in &tests {
+        let clock = Stopwatch::start();
+        match test.run(&environment, &bounds) {
+            Ok(()) => println!("{test}: ok, {clock}", test = test.title()),
+            Err(reason) => {
+                println!("{test}: FAILED, {clock}: {reason}", test = test.title());
+                failed.push(test.title());
+            }
+        }
+        bounds.check()?;
+    }
+    drop(consul);
+    println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
+    linted?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("live tests failed: {}", failed.join(", ")).into())
+    }
+}
+
+/// A program that cargo built out of tests.
+#[derive(Debug, PartialEq, Eq)]
+struct Binary {
+    /// `package/target`.
+    name: String,
+    program: PathBuf,
+    /// The package's, where cargo runs its tests.
+    folder: PathBuf,
+}
+
+#[derive(Debug)]
+struct Test {
+    binary: Binary,
+    name: String,
+}
+
+fn build(bounds: &Bounds) -> Result<Vec<Binary>> {
+    let messages = Path::new(FOLDER).join("build.json");
+    let mut build =
+        cargo(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
+    bounds.run(build.stdout(File::create(&messages)?))?;
+    binaries(&fs::read_to_string(messages)?)
+}
+
+fn binaries(messages: &str) -> Result<Vec<Binary>> {
+    let mut binaries = Vec::new();
+    for message in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Value = serde_json::from_str(message)?;
+        let (Some(program), Some(manifest), Some(target)) = (
+            message["executable"].as_str(),
+            message["manifest_path"].as_str(),
+            message["target"]["name"].as_str(),
+        ) else {
+            continue;
+        };
+        if message["profile"]["test"] == true {
+            let folder = Path::new(manifest).parent().unwrap_or(Path::new("."));
+            let package = folder.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{package}/{target}");
+            binaries.push(Binary { name, program: program.into(), folder: folder.to_owned() });
+        }
+    }
+    binaries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(binaries)
+}
+
+impl Binary {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
+        command
+    }
+
+    fn live_tests(self) -> Result<Vec<Test>> {
+        let list = capture(self.command().args(["--list", "--ignored", "--format", "terse"]))?;
+        let test = |name| {
+            let Self { name: binary, program, folder } = &self;
+            let binary =
+                Self { name: binary.clone(), program: program.clone(), folder: folder.clone() };
+            Test { binary, name }
+        };
+        Ok(names(&list).into_iter().map(test).collect())
+    }
+}
+
+/// The names in a list of `name: test`.
+fn names(list: &str) -> Vec<String> {
+    list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+impl Test {
+    fn title(&self) -> String {
+        format!("{} {}", self.binary.name, self.name)
+    }
+
+    /// Runs the test and what it starts; what it prints is shown when it fails.
+    fn run(&self, environment: &[(&str, OsString)], bounds: &Bounds) -> Result {
+        let path = Path::new(FOLDER).join("test.log");
+        let log = File::create(&path)?;
+        let mut command = self.binary.command();
+        command
+            .args(["--ignored", "--exact", &self.name, "--nocapture"])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let ended = Group::start(&mut command)?.wait(bounds, TEST);
+        let said = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+        let reason = match ended? {
+            // A test program that no longer knows the name runs nothing, and is content.
+            Some(status) if status.success() && said.contains("test result: ok. 1 passed") => {
+                return Ok(());
+            }
+            Some(status) => status.to_string(),
+            None => format!("it did not end within {} s", TEST.as_secs()),
+        };
+        println!("{}", said.trim_end());
+        Err(reason.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_made_of_tests_are_kept() {
+        let messages = r#"
+            not a message
+{"reason":"compiler-artifact","manifest_path":"/w/kit-sd/Cargo.toml","target":{"name":"consul_live"},"profile":{"test":true},"executable":"/w/target/debug/deps/consul_live-1"}
+{"reason":"compiler-artifact","manifest_path":"/w/greeter/Cargo.toml","target":{"name":"greeter"},"profile":{"test":false},"executable":"/w/target/debug/greeter"}
+{"reason":"compiler-artifact","manifest_path":"/w/kit-sd/Cargo.toml","target":{"name":"kit_sd"},"profile":{"test":false},"executable":null}
+{"reason":"build-finished","success":true}"#;
+        let expected = Binary {
+            name: "kit-sd/consul_live".to_owned(),
+            program: "/w/target/debug/deps/consul_live-1".into(),
+            folder: "/w/kit-sd".into(),
+        };
+        assert_eq!(binaries(messages).unwrap(), [expected]);
+    }
+
+    #[test]
+    fn a_list_becomes_names() {
+        let list = "is_found: test\nsub::is_gone: test\nspeed: benchmark\n\n2 tests, 1 benchmark\n";
+        assert_eq!(names(list), ["is_found", "sub::is_gone"]);
+    }
+}
