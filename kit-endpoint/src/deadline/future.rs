@@ -53,14 +53,14 @@ impl<F, R, U, T, E> Future for ResponseFuture<F, R, U>
 where
     F: Future<Output = Result<T, E>>,
     U: Bound<T, R>,
-    R: Refuse<Expired, U::Reply, E>,
+    R: Refuse<Expired, T, E> + Clone,
 {
     type Output = Result<U::Reply, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let StateProj::Begun { reply, deadline, mut sleep } = this.state.as_mut().project() else {
-            return Poll::Ready(this.refuse.refuse(Expired { ran: false }));
+            return Poll::Ready(refused(this.until, this.refuse, Expired { ran: false }));
         };
         // The reply first: one that is ready is never dropped for the timer.
         if let Poll::Ready(result) = reply.poll(cx) {
@@ -77,9 +77,18 @@ where
             Some(Poll::Ready(())) => {
                 // The work is cancelled now, not when the caller drops us.
                 this.state.set(State::Refused);
-                Poll::Ready(this.refuse.refuse(Expired { ran: true }))
+                Poll::Ready(refused(this.until, this.refuse, Expired { ran: true }))
             }
             _ => Poll::Pending,
         }
     }
+}
+
+/// Refuses with a reply of the inner service, which then passes as its own do.
+fn refused<T, E, R, U>(until: &U, refuse: &R, fact: Expired) -> Result<U::Reply, E>
+where
+    U: Bound<T, R>,
+    R: Refuse<Expired, T, E>,
+{
+    refuse.refuse(fact).map(|reply| until.bound(reply, None, refuse.clone()))
 }

@@ -34,7 +34,7 @@ where
     S: Service<Req>,
     P: Expiry<Req>,
     U: Bound<S::Response, R>,
-    R: Refuse<Expired, U::Reply, S::Error>,
+    R: Refuse<Expired, S::Response, S::Error>,
 {
     type Response = U::Reply;
     type Error = S::Error;
