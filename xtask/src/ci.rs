@@ -33,6 +33,9 @@ pub(crate) fn all(workspace: &Workspace) -> Result {
     for (name, check) in STEPS {
         let clock = Stopwatch::start();
         let result = step(name, || check(workspace));
+        if let Err(error) = &result {
+            println!("{name}: {error}");
+        }
         report.push((name, clock.elapsed(), result.is_ok()));
     }
     println!();
