@@ -1,0 +1,257 @@
+//! The requests that a connection is answering, readable from other threads.
+//!
+//! A slot is a seqlock of plain atomics: whoever serves a request writes it
+//! with a dozen stores and never waits; whoever asks copies it and looks
+//! whether it changed meanwhile. The first slot lies in the connection, which
+//! is all that HTTP/1 needs; HTTP/2 grows more, sixteen at a time.
+
+use std::{
+    array,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
+};
+
+/// Longest part of a method and of a path that is kept, in words of 8 bytes.
+const METHOD_WORDS: usize = 2;
+const PATH_WORDS: usize = 12;
+const BLOCK: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    first: Block<1>,
+    more: OnceLock<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    block: Block<BLOCK>,
+    next: OnceLock<Box<Self>>,
+}
+
+#[derive(Debug)]
+struct Block<const N: usize> {
+    /// One bit for each slot.
+    taken: AtomicU32,
+    slots: [Slot; N],
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// A multiple of 4 while free, one more while it is written, two more
+    /// while the request is in flight.
+    version: AtomicU64,
+    since: AtomicU64,
+    method_len: AtomicU64,
+    path_len: AtomicU64,
+    method: [AtomicU64; METHOD_WORDS],
+    path: [AtomicU64; PATH_WORDS],
+}
+
+/// A copy of a slot.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) method: Vec<u8>,
+    pub(crate) path: Vec<u8>,
+    /// Milliseconds on the clock of whoever wrote it.
+    pub(crate) since: u64,
+}
+
+// ===== impl Slots =====
+
+impl Slots {
+    /// Takes a slot and returns its number.
+    pub(crate) fn claim(&self, method: &str, path: &str, since: u64) -> usize {
+        if let Some(index) = self.first.claim(method, path, since) {
+            return index;
+        }
+        let (mut link, mut base) = (&self.more, 1);
+        loop {
+            let more = link.get_or_init(Box::default);
+            if let Some(index) = more.block.claim(method, path, since) {
+                return base + index;
+            }
+            (link, base) = (&more.next, base + BLOCK);
+        }
+    }
+
+    /// Gives the slot `index` back.
+    pub(crate) fn release(&self, index: usize) {
+        if index == 0 {
+            return self.first.release(0);
+        }
+        let (mut link, mut index) = (self.more.get(), index - 1);
+        while let Some(more) = link {
+            if index < BLOCK {
+                return more.block.release(index);
+            }
+            (link, index) = (more.next.get(), index - BLOCK);
+        }
+    }
+
+    /// Calls `found` for each request in flight.
+    pub(crate) fn each(&self, mut found: impl FnMut(Entry)) {
+        self.first.each(&mut found);
+        let mut link = self.more.get();
+        while let Some(more) = link {
+            more.block.each(&mut found);
+            link = more.next.get();
+        }
+    }
+}
+
+// ===== impl Block =====
+
+impl<const N: usize> Default for Block<N> {
+    fn default() -> Self {
+        Self { taken: AtomicU32::new(0), slots: array::from_fn(|_| Slot::default()) }
+    }
+}
+
+impl<const N: usize> Block<N> {
+    fn claim(&self, method: &str, path: &str, since: u64) -> Option<usize> {
+        let mut taken = self.taken.load(Ordering::Relaxed);
+        loop {
+            let index = taken.trailing_ones() as usize;
+            let slot = self.slots.get(index)?;
+            let bit = 1 << index;
+            let before = self.taken.fetch_or(bit, Ordering::Acquire);
+            if before & bit == 0 {
+                slot.write(method.as_bytes(), path.as_bytes(), since);
+                return Some(index);
+            }
+            taken = before;
+        }
+    }
+
+    fn release(&self, index: usize) {
+        self.slots[index].free();
+        self.taken.fetch_and(!(1 << index), Ordering::Release);
+    }
+
+    fn each(&self, found: &mut impl FnMut(Entry)) {
+        self.slots.iter().filter_map(Slot::read).for_each(found);
+    }
+}
+
+// ===== impl Slot =====
+
+impl Slot {
+    fn write(&self, method: &[u8], path: &[u8], since: u64) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.since.store(since, Ordering::Relaxed);
+        store(&self.method, &self.method_len, method);
+        store(&self.path, &self.path_len, path);
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    fn free(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    fn read(&self) -> Option<Entry> {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            if version % 4 != 2 {
+                return None;
+            }
+            let entry = Entry {
+                method: load(&self.method, &self.method_len),
+                path: load(&self.path, &self.path_len),
+                since: self.since.load(Ordering::Relaxed),
+            };
+            fence(Ordering::Acquire);
+            // Another request took the slot meanwhile: read that one.
+            if self.version.load(Ordering::Relaxed) == version {
+                return Some(entry);
+            }
+        }
+    }
+}
+
+fn store(words: &[AtomicU64], len: &AtomicU64, bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(words.len() * 8)];
+    len.store(bytes.len() as u64, Ordering::Relaxed);
+    for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
+        let mut raw = [0; 8];
+        raw[..chunk.len()].copy_from_slice(chunk);
+        word.store(u64::from_ne_bytes(raw), Ordering::Relaxed);
+    }
+}
+
+fn load(words: &[AtomicU64], len: &AtomicU64) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+    bytes.truncate(usize::try_from(len.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(slots: &Slots) -> Vec<String> {
+        let mut paths = Vec::new();
+        slots.each(|entry| paths.push(String::from_utf8(entry.path).unwrap()));
+        paths
+    }
+
+    #[test]
+    fn a_slot_keeps_what_was_written() {
+        let slots = Slots::default();
+        slots.claim("GET", "/greeting", 7);
+        let mut entries = Vec::new();
+        slots.each(|entry| entries.push(entry));
+        let written = Entry { method: b"GET".into(), path: b"/greeting".into(), since: 7 };
+        assert_eq!(entries, [written]);
+    }
+
+    #[test]
+    fn a_long_path_is_cut() {
+        let slots = Slots::default();
+        slots.claim("A-METHOD-OF-MORE-THAN-SIXTEEN-BYTES", &"/x".repeat(100), 0);
+        slots.each(|entry| {
+            assert_eq!(entry.method, b"A-METHOD-OF-MORE");
+            assert_eq!(entry.path, "/x".repeat(48).as_bytes());
+        });
+        assert_eq!(paths(&slots).len(), 1);
+    }
+
+    #[test]
+    fn slots_grow_and_are_used_again() {
+        let slots = Slots::default();
+        let all: Vec<usize> = (0..200).map(|n| slots.claim("GET", &format!("/{n}"), 0)).collect();
+        assert_eq!(all, (0..200).collect::<Vec<_>>());
+        assert_eq!(paths(&slots).len(), 200);
+        for index in 0..200 {
+            if index % 50 != 0 {
+                slots.release(index);
+            }
+        }
+        assert_eq!(paths(&slots), ["/0", "/50", "/100", "/150"]);
+        assert_eq!(slots.claim("GET", "/again", 0), 1);
+    }
+
+    #[test]
+    fn a_reader_never_sees_two_requests_in_one() {
+        let slots = Slots::default();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for n in 0..20_000_u64 {
+                    let (path, since) =
+                        if n % 2 == 0 { ("/even/even/even", 0) } else { ("/odd", 1) };
+                    slots.release(slots.claim("GET", path, since));
+                }
+            });
+            while !writer.is_finished() {
+                slots.each(|Entry { path, since, .. }| {
+                    assert_eq!(path, if since == 0 { &b"/even/even/even"[..] } else { b"/odd" });
+                });
+            }
+        });
+    }
+}
