@@ -33,9 +33,8 @@ pub enum State {
 
 /// The state that the clones of a [`Breaker`](crate::Breaker) share.
 ///
-/// A handle to it tells how it is ([`state`](Self::state), [`Inspect`]), and
-/// lets several services share it: those of one instance, say, which fails for
-/// all of them. Clones are the same circuit.
+/// A handle to it tells how it is ([`state`](Self::state), [`Inspect`]).
+/// Clones are the same circuit.
 #[derive(Clone)]
 pub struct Circuit {
     shared: Arc<Shared>,

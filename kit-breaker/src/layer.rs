@@ -3,40 +3,35 @@ use kit_endpoint::{AsError, ServerFaults, UntilBodyEnd, UntilReply, UntilStreamE
 use tower_layer::Layer;
 
 /// Puts a [`Breaker`] in front of a service.
+///
+/// One layer is one circuit: all the services that it wraps share it, as its
+/// clones do. (axum applies a router's layers to each route, and before
+/// `with_state` anew for each request: a circuit made by each application
+/// would never open.) For services that fail apart, the instances of a
+/// balancer say, make a layer for each.
 #[derive(Debug, Clone)]
 pub struct BreakerLayer<C = ServerFaults, R = AsError, U = UntilReply> {
-    source: Source,
+    circuit: Circuit,
     classify: C,
     refuse: R,
     until: U,
 }
 
-#[derive(Debug, Clone)]
-enum Source {
-    Limits(Limits),
-    Circuit(Circuit),
-}
-
 // ===== impl BreakerLayer =====
 
 impl BreakerLayer {
-    /// Creates a layer whose breakers count [`ServerFaults`], up to `limits`,
-    /// and refuse with the service's own error. Each service that it wraps
-    /// gets a circuit of its own.
+    /// Creates a layer with a circuit of its own, closed, that counts
+    /// [`ServerFaults`] up to `limits`, and refuses with the service's own
+    /// error.
     #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self::from_source(Source::Limits(limits))
+    pub fn new(limits: Limits) -> Self {
+        Self::shared(Circuit::new("", limits))
     }
 
-    /// Creates a layer whose breakers all share `circuit`: to look at it from
-    /// outside, or because the services behind it fail together.
+    /// Creates a layer on `circuit`: to look at it from outside.
     #[must_use]
     pub const fn shared(circuit: Circuit) -> Self {
-        Self::from_source(Source::Circuit(circuit))
-    }
-
-    const fn from_source(source: Source) -> Self {
-        Self { source, classify: ServerFaults, refuse: AsError, until: UntilReply }
+        Self { circuit, classify: ServerFaults, refuse: AsError, until: UntilReply }
     }
 }
 
@@ -44,30 +39,30 @@ impl<C, R, U> BreakerLayer<C, R, U> {
     /// Counts what `classify` says is a failure.
     #[must_use]
     pub fn classify<D>(self, classify: D) -> BreakerLayer<D, R, U> {
-        let Self { source, refuse, until, .. } = self;
-        BreakerLayer { source, classify, refuse, until }
+        let Self { circuit, refuse, until, .. } = self;
+        BreakerLayer { circuit, classify, refuse, until }
     }
 
     /// Answers with `refuse` while the circuit is open.
     #[must_use]
     pub fn refuse<Q>(self, refuse: Q) -> BreakerLayer<C, Q, U> {
-        let Self { source, classify, until, .. } = self;
-        BreakerLayer { source, classify, refuse, until }
+        let Self { circuit, classify, until, .. } = self;
+        BreakerLayer { circuit, classify, refuse, until }
     }
 
     /// Judges a reply that is a stream when the stream ends.
     #[must_use]
     pub fn streaming(self) -> BreakerLayer<C, R, UntilStreamEnd> {
-        let Self { source, classify, refuse, .. } = self;
-        BreakerLayer { source, classify, refuse, until: UntilStreamEnd }
+        let Self { circuit, classify, refuse, .. } = self;
+        BreakerLayer { circuit, classify, refuse, until: UntilStreamEnd }
     }
 
     /// Judges an HTTP reply when its body ends: for gRPC, whose status comes
     /// in the trailers.
     #[must_use]
     pub fn until_body_end(self) -> BreakerLayer<C, R, UntilBodyEnd> {
-        let Self { source, classify, refuse, .. } = self;
-        BreakerLayer { source, classify, refuse, until: UntilBodyEnd }
+        let Self { circuit, classify, refuse, .. } = self;
+        BreakerLayer { circuit, classify, refuse, until: UntilBodyEnd }
     }
 }
 
@@ -75,10 +70,7 @@ impl<S, C: Clone, R: Clone, U: Clone> Layer<S> for BreakerLayer<C, R, U> {
     type Service = Breaker<S, C, R, U>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let circuit = match &self.source {
-            Source::Limits(limits) => Circuit::new("", *limits),
-            Source::Circuit(circuit) => circuit.clone(),
-        };
+        let circuit = self.circuit.clone();
         let (classify, refuse) = (self.classify.clone(), self.refuse.clone());
         Breaker { inner, classify, refuse, until: self.until.clone(), circuit, admission: None }
     }

@@ -100,6 +100,15 @@ async fn clones_share_one_circuit_and_one_probe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_layer_wraps_shares_one_circuit() {
+    // As axum does, which wraps each route, and again for each request.
+    let layer = BreakerLayer::new(limits(1)).classify(AnyError);
+    let down = || layer.layer(service_fn(|()| async { Err::<(), BoxError>("boom".into()) }));
+    assert!(!down().oneshot(()).await.expect_err("it fails").is::<Open>());
+    assert!(down().oneshot(()).await.expect_err("it is left alone").is::<Open>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_probe_opens_again() {
     let (mut breaker, mut handle) = breaker(1);
     fail(&mut breaker, &mut handle);
