@@ -1,0 +1,196 @@
+use super::Error;
+use crate::Instance;
+use std::{collections::BTreeMap, time::Duration};
+
+/// The few calls to Consul that the registrar and the instancer make.
+///
+/// [`Agent`](super::Agent) implements it. An adapter from another client
+/// checks its input, turns every failure into an [`Error`], and keeps no
+/// policy: time-outs, pauses and indexes are its callers' affair.
+pub trait Client: Send + Sync + 'static {
+    /// Registers a service with its check, in place of one with the same id.
+    fn register(&self, service: &Service) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Deregisters a service. One that is not registered is no error.
+    fn deregister(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Says whether a service of this id is registered.
+    fn is_registered(&self, id: &str) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Reports that the TTL check passes; `false` says that there is none.
+    fn pass(&self, check: &str) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Asks for the instances of a service, and waits for a change if the
+    /// query has an index.
+    fn health(&self, query: &Query) -> impl Future<Output = Result<Health, Error>> + Send;
+}
+
+/// What is registered: an instance and its check.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Service {
+    /// The instance.
+    pub instance: Instance,
+    /// How Consul finds out whether it lives; without one it always does.
+    pub check: Option<Check>,
+}
+
+/// How Consul finds out whether an instance lives. It passes from the start,
+/// so that a new instance, registered when it is ready, is found at once and
+/// not only after its first check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Check {
+    /// The agent asks the instance.
+    Http(HttpCheck),
+    /// The instance tells the agent.
+    Ttl(TtlCheck),
+}
+
+/// The agent gets a URL, which must answer 2xx.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpCheck {
+    /// What it gets: a URL that the agent reaches.
+    pub url: String,
+    /// How often; 10 s unless set.
+    pub interval: Duration,
+    /// How long it waits; 1 s unless set.
+    pub timeout: Duration,
+    /// How long the check may fail before Consul forgets the instance; 1 min
+    /// unless set, which is the least that Consul takes.
+    pub deregister_after: Duration,
+}
+
+/// The instance tells the agent that it lives, three times in the TTL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TtlCheck {
+    /// How long it is believed.
+    pub ttl: Duration,
+    /// How long the check may fail before Consul forgets the instance; 1 min
+    /// unless set, which is the least that Consul takes.
+    pub deregister_after: Duration,
+}
+
+/// A question for the instances of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Query {
+    /// The service's name.
+    pub service: String,
+    /// The tags that an instance must have, all of them.
+    pub tags: Vec<String>,
+    /// Whether all checks of an instance must pass.
+    pub passing: bool,
+    /// The index that was answered last: the answer waits for another. 0 does
+    /// not wait.
+    pub index: u64,
+    /// How long it waits at most; Consul adds up to a sixteenth.
+    pub wait: Duration,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The index of this answer, `X-Consul-Index`; 0 if there was none.
+    pub index: u64,
+    /// The instances, as Consul has them.
+    pub entries: Vec<Entry>,
+}
+
+/// An instance as Consul has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The address of its node.
+    pub node: String,
+    /// The id of the service.
+    pub id: String,
+    /// The address of the service; the node's if it is empty.
+    pub address: String,
+    /// The port of the service.
+    pub port: u16,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+// ===== impl Check =====
+
+/// What Consul takes at least, and what is sensible.
+const DEREGISTER_AFTER: Duration = Duration::from_secs(60);
+
+impl Check {
+    /// Returns the id of the check of a service: the one Consul gives it.
+    #[must_use]
+    pub fn id(service: &str) -> String {
+        format!("service:{service}")
+    }
+}
+
+impl From<HttpCheck> for Check {
+    fn from(check: HttpCheck) -> Self {
+        Self::Http(check)
+    }
+}
+
+impl From<TtlCheck> for Check {
+    fn from(check: TtlCheck) -> Self {
+        Self::Ttl(check)
+    }
+}
+
+// ===== impl HttpCheck =====
+
+impl HttpCheck {
+    /// Gets `url` every 10 s and waits 1 s for the answer.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            deregister_after: DEREGISTER_AFTER,
+        }
+    }
+
+    /// Sets how often the URL is asked for.
+    #[must_use]
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets how long the agent waits for the answer.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long the check may fail before Consul forgets the instance.
+    #[must_use]
+    pub const fn deregister_after(mut self, after: Duration) -> Self {
+        self.deregister_after = after;
+        self
+    }
+}
+
+// ===== impl TtlCheck =====
+
+impl TtlCheck {
+    /// Lives for `ttl` after each heartbeat.
+    #[must_use]
+    pub const fn new(ttl: Duration) -> Self {
+        Self { ttl, deregister_after: DEREGISTER_AFTER }
+    }
+
+    /// Sets how long the check may fail before Consul forgets the instance.
+    #[must_use]
+    pub const fn deregister_after(mut self, after: Duration) -> Self {
+        self.deregister_after = after;
+        self
+    }
+}
