@@ -89,23 +89,11 @@ fn unpack_from(
         source = format!("{source}Signed-By: {keys}\n");
     }
     fs::write(folder.join("sources/kit.sources"), source)?;
+    fs::write(folder.join("apt.conf"), settings(folder))?;
     let apt = |arguments: &[&str]| {
-        let option = |name: &str, value: &str| format!("{name}={}", folder.join(value).display());
         let mut apt = Command::new("apt-get");
-        apt.args(["--quiet", "-o", "Dir::Etc::SourceList=/dev/null"])
-            .args(["-o", &option("Dir::Etc::SourceParts", "sources")])
-            .args(["-o", &option("Dir::State::Lists", "lists")])
-            .args(["-o", &option("Dir::Cache", "cache")])
-            // Root, too, fetches as itself: `target/` may be closed to apt's own user.
-            .args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"])
-            .args([
-                "-o",
-                "APT::Update::Post-Invoke::=",
-                "-o",
-                "APT::Update::Post-Invoke-Success::=",
-            ])
-            .args(arguments)
-            .current_dir(folder.join("deb"));
+        apt.args(["--quiet", "--config-file"]).arg(folder.join("apt.conf")).args(arguments);
+        apt.current_dir(folder.join("deb"));
         apt
     };
     bounds.run(&mut apt(&["update"]))?;
@@ -115,7 +103,26 @@ fn unpack_from(
     for part in ["sources", "lists", "cache", "deb"] {
         fs::remove_dir_all(folder.join(part))?;
     }
+    fs::remove_file(folder.join("apt.conf"))?;
     Ok(())
+}
+
+/// Over the machine's own settings, whose proxy and certificates hold.
+fn settings(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "Dir::Etc::SourceList \"/dev/null\";\n\
+         Dir::Etc::SourceParts \"{folder}/sources\";\n\
+         Dir::State::Lists \"{folder}/lists\";\n\
+         Dir::Cache \"{folder}/cache\";\n\
+         Acquire::Languages \"none\";\n\
+         Acquire::Retries \"3\";\n\
+         // Root, too, fetches as itself: `target/` may be closed to apt's own user.\n\
+         APT::Sandbox::User \"root\";\n\
+         // What the machine does after an update is about its own lists.\n\
+         #clear APT::Update::Post-Invoke;\n\
+         #clear APT::Update::Post-Invoke-Success;\n"
+    )
 }
 
 /// The machine's own release, where it is Debian's.
@@ -247,8 +254,8 @@ mod tests {
     #[test]
     fn a_deb822_file_is_read() {
         let text = format!(
-            "Types: deb\n# a comment: with a colon\nURIs: http://mirror.test/debian\n\
-             Suites: bookworm\n bookworm-updates\nComponents: main\nSigned-By: {KEYS}\n\n\
+            "Types: deb\nURIs: http://mirror.test/debian\n\
+             Suites: bookworm\n# why: a comment\n bookworm-updates\nComponents: main\nSigned-By: {KEYS}\n\n\
              Types: deb deb-src\nURIs: http://mirror.test/security\nSuites: bookworm-security\n\
              Components: main contrib\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n\n\
              Types: deb\nEnabled: no\nURIs: http://off.test/debian\nSuites: bookworm\nComponents: main\n\n\
