@@ -1,1 +1,79 @@
-//! To come.
+//! Rate, errors and duration of any tower service, and a page of them for
+//! Prometheus.
+//!
+//! Three parts, each useful alone:
+//!
+//! - [`RedLayer`] measures any service, ours or not, into any recorder of the
+//!   [`metrics`] facade;
+//! - [`HttpServer`] and [`GrpcServer`] record what a server does under the
+//!   names of OpenTelemetry's semantic conventions, by route, never by path;
+//! - [`Prometheus`] is such a recorder, with fixed-bucket histograms, and
+//!   renders the page that Prometheus scrapes. It asks components for what
+//!   they know ([`Inspect`]) when the page is made.
+//!
+//! Recorders are arguments: nothing here is global, and nothing runs by
+//! itself. Handles are registered before the first call that needs them, so a
+//! call costs a few atomic operations.
+//!
+//! ```
+//! use kit_metrics::{HttpStatus, Prometheus, RedLayer};
+//! use std::convert::Infallible;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let metrics = Prometheus::new();
+//! let red = RedLayer::new(metrics.clone(), "http_call", &[("route", "/teapot")]);
+//! let service = ServiceBuilder::new()
+//!     .layer(red.classify(HttpStatus))
+//!     .service(service_fn(|_: http::Request<()>| async {
+//!         Ok::<_, Infallible>(http::Response::builder().status(404).body(()).unwrap())
+//!     }));
+//! service.oneshot(http::Request::new(())).await.unwrap();
+//!
+//! let page = metrics.render();
+//! let line = r#"http_call_duration_seconds_count{kind="NOT_FOUND",route="/teapot"} 1"#;
+//! assert!(page.contains(line), "{page}");
+//! # }
+//! ```
+//!
+//! # Labels are bounded
+//!
+//! Label values come from what the program says (names, route templates) or
+//! from small sets (kinds, statuses, known methods), never from what a caller
+//! sends. Where a set could grow all the same it has a limit, and what comes
+//! after falls into `other`.
+//!
+//! # Features
+//!
+//! `hook`: [`HttpServer`] and [`GrpcServer`] are hooks of `kit-transport`, so
+//! that a transport feeds them.
+
+#[cfg(feature = "hook")]
+mod hook;
+mod kind_of;
+pub mod prometheus;
+pub mod red;
+pub mod server;
+
+pub use kit_endpoint::{
+    AnyError, Fault, GrpcStatus, HttpStatus, Inspect, Inspector, Kind, ServerFaults,
+};
+pub use metrics::Recorder;
+
+pub use self::{
+    kind_of::{KindOf, KindOfEnd},
+    prometheus::Prometheus,
+    red::{Red, RedLayer},
+    server::{GrpcServer, HttpServer},
+};
+
+type DynRecorder = dyn Recorder + Send + Sync;
+
+/// What the facade wants to know of where a metric is registered.
+const METADATA: metrics::Metadata<'static> =
+    metrics::Metadata::new(env!("CARGO_CRATE_NAME"), metrics::Level::INFO, None);
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,121 @@
+use http::{HeaderMap, HeaderName};
+use kit_endpoint::{AnyError, Fault, GrpcStatus, HttpStatus, Kind, ServerFaults};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Says what kind of failure a result is: the label of a metric.
+///
+/// It is [`Classify`](kit_endpoint::Classify) with an answer in more words,
+/// and implemented for the same four classifiers, so that a breaker and a
+/// metric that are given the same one agree:
+///
+/// | classifier | for | kind |
+/// |---|---|---|
+/// | [`ServerFaults`] | errors that are a [`Fault`] | the fault's, also where the caller is to blame |
+/// | [`AnyError`] | any error | [`Kind::Unknown`] |
+/// | [`HttpStatus`] | HTTP replies | the status's, from 400 on |
+/// | [`GrpcStatus`] | gRPC over HTTP replies | the code's |
+///
+/// [`Kind::is_server`] tells which of them are the service's own. Functions
+/// `Fn(Result<&T, &E>) -> Option<Kind>` are classifiers too.
+pub trait KindOf<T, E>: Clone {
+    /// Returns the kind of failure; `None` is a success.
+    fn kind_of(&self, result: Result<&T, &E>) -> Option<Kind>;
+}
+
+/// Says how a reply that is a stream, or has a body, went on.
+///
+/// A layer asks for it only where it was told to wait for the end.
+pub trait KindOfEnd<E>: Clone {
+    /// Returns the kind of failure of a reply that began well and ended so;
+    /// `None` is a success. The trailers are those of an HTTP body.
+    fn kind_of_end(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Kind>;
+}
+
+impl<F, T, E> KindOf<T, E> for F
+where
+    F: Fn(Result<&T, &E>) -> Option<Kind> + Clone,
+{
+    fn kind_of(&self, result: Result<&T, &E>) -> Option<Kind> {
+        self(result)
+    }
+}
+
+// ===== impl ServerFaults =====
+
+impl<T, E: Fault> KindOf<T, E> for ServerFaults {
+    fn kind_of(&self, result: Result<&T, &E>) -> Option<Kind> {
+        result.err().map(Fault::kind)
+    }
+}
+
+impl<E: Fault> KindOfEnd<E> for ServerFaults {
+    fn kind_of_end(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Kind> {
+        end.err().map(Fault::kind)
+    }
+}
+
+// ===== impl AnyError =====
+
+impl<T, E> KindOf<T, E> for AnyError {
+    fn kind_of(&self, result: Result<&T, &E>) -> Option<Kind> {
+        result.err().map(|_| Kind::Unknown)
+    }
+}
+
+impl<E> KindOfEnd<E> for AnyError {
+    fn kind_of_end(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Kind> {
+        end.err().map(|_| Kind::Unknown)
+    }
+}
+
+// ===== impl HttpStatus =====
+
+impl<B, E> KindOf<http::Response<B>, E> for HttpStatus {
+    fn kind_of(&self, result: Result<&http::Response<B>, &E>) -> Option<Kind> {
+        match result {
+            Ok(response) => Kind::from_http_status(response.status()),
+            Err(_) => Some(Kind::Unknown),
+        }
+    }
+}
+
+impl<E> KindOfEnd<E> for HttpStatus {
+    fn kind_of_end(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Kind> {
+        end.err().map(|_| Kind::Unknown)
+    }
+}
+
+// ===== impl GrpcStatus =====
+
+impl<B, E> KindOf<http::Response<B>, E> for GrpcStatus {
+    fn kind_of(&self, result: Result<&http::Response<B>, &E>) -> Option<Kind> {
+        match result {
+            Ok(response) => match status(response.headers()) {
+                Some(status) => status.err(),
+                None if response.status().is_success() => None,
+                None => Some(Kind::from_http_status_of_grpc(response.status())),
+            },
+            Err(_) => Some(Kind::Unknown),
+        }
+    }
+}
+
+impl<E> KindOfEnd<E> for GrpcStatus {
+    fn kind_of_end(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Kind> {
+        match end {
+            // Trailers without a status are a cut reply. No trailers at all
+            // are not: the headers may have had the status.
+            Ok(Some(trailers)) => status(trailers).unwrap_or(Err(Kind::Unknown)).err(),
+            Ok(None) => None,
+            Err(_) => Some(Kind::Unknown),
+        }
+    }
+}
+
+/// Reads the gRPC status, if there is one.
+fn status(headers: &HeaderMap) -> Option<Result<(), Kind>> {
+    let code = headers.get(GRPC_STATUS)?;
+    let code = code.to_str().ok().and_then(|code| code.parse().ok());
+    Some(code.map_or(Some(Kind::Unknown), Kind::from_grpc_code).map_or(Ok(()), Err))
+}

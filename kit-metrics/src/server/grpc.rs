@@ -1,0 +1,141 @@
+use super::series::{Ending, OTHER, Series, Way};
+use crate::DynRecorder;
+use kit_endpoint::Kind;
+use metrics::{Label, Recorder, Unit};
+use std::{fmt, sync::Arc, time::Duration};
+
+const DURATION: &str = "rpc_server_call_duration_seconds";
+const METHOD: &str = "rpc_method";
+
+/// What a method is called that is not implemented: callers make such names
+/// up.
+const UNKNOWN: &str = "_OTHER";
+
+/// Records the calls of a gRPC server.
+///
+/// See the [module](super) for the metric. Clones share it.
+///
+/// ```
+/// use kit_metrics::{GrpcServer, Kind, Prometheus};
+/// use std::time::Duration;
+///
+/// let metrics = Prometheus::new();
+/// let server = GrpcServer::new(metrics.clone());
+/// let call = server.begin("greeter.v1.Greeter/Greeting");
+/// call.end(Some(Kind::NotFound), Duration::from_millis(3));
+/// assert!(metrics.render().contains(r#"rpc_response_status_code="NOT_FOUND""#));
+/// ```
+#[derive(Clone)]
+pub struct GrpcServer {
+    shared: Arc<Shared>,
+}
+
+/// A call of a [`GrpcServer`]. Dropped without an end it is not recorded.
+#[derive(Debug)]
+#[must_use = "a call that is not ended is not recorded"]
+pub struct GrpcCall {
+    server: GrpcServer,
+    way: Way,
+}
+
+struct Shared {
+    recorder: Box<DynRecorder>,
+    series: Series,
+}
+
+// ===== impl GrpcServer =====
+
+impl GrpcServer {
+    /// Records into `recorder`.
+    #[must_use]
+    pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        recorder.describe_histogram(
+            DURATION.into(),
+            Some(Unit::Seconds),
+            "Duration of RPC server calls.".into(),
+        );
+        let series = Series::new(DURATION);
+        Self { shared: Arc::new(Shared { recorder: Box::new(recorder), series }) }
+    }
+
+    /// Makes `methods` known from the start: full ones, without a leading
+    /// slash.
+    #[must_use]
+    pub fn methods<M: AsRef<str>>(self, methods: impl IntoIterator<Item = M>) -> Self {
+        for method in methods {
+            self.shared.series.know(0, method.as_ref());
+        }
+        self
+    }
+
+    /// Begins a call of `method`, the full one without a leading slash
+    /// (`greeter.v1.Greeter/Greeting`).
+    ///
+    /// It may be a name that the caller made up, so it is `_OTHER` until it is
+    /// known: by [`methods`](Self::methods), or because a call of it succeeded
+    /// or failed as only an implementation fails, not as a server does before
+    /// it looks for one (`UNIMPLEMENTED`, `UNAUTHENTICATED`, `CANCELLED`, ...).
+    pub fn begin(&self, method: &str) -> GrpcCall {
+        GrpcCall { server: self.clone(), way: self.shared.series.way(0, Some(method)) }
+    }
+}
+
+impl fmt::Debug for GrpcServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcServer").finish_non_exhaustive()
+    }
+}
+
+// ===== impl GrpcCall =====
+
+impl GrpcCall {
+    /// Ends the call, which took `duration`: well, or in a failure of a kind.
+    ///
+    /// The status is the code that gRPC has for the kind. OpenTelemetry's
+    /// `error.type` is the same, for those codes that its conventions count
+    /// against a server.
+    pub fn end(self, failure: Option<Kind>, duration: Duration) {
+        let code = failure.map_or(0, Kind::grpc_code);
+        let way = match self.way {
+            Way::New(_) if failure.is_some_and(needs_no_method) => {
+                self.server.shared.series.way(0, Some(UNKNOWN))
+            }
+            way => way,
+        };
+        let ending = Ending { status: code.into(), error: 0 };
+        let shared = &*self.server.shared;
+        shared.series.record(&*shared.recorder, way, ending, duration, |place| {
+            let Some(place) = place else { return labels(OTHER) };
+            let kind = Kind::from_grpc_code(code.into());
+            let mut labels = labels(place.route.as_deref().unwrap_or(UNKNOWN));
+            let status = kind.map_or("OK", Kind::name);
+            labels.push(Label::from_static_parts("rpc_response_status_code", status));
+            if let Some(kind) = kind
+                && (kind.is_server() || kind == Kind::Unimplemented)
+            {
+                labels.push(Label::from_static_parts("error_type", kind.name()));
+            }
+            labels
+        });
+    }
+}
+
+/// Says whether a server may fail so before it knows the method.
+const fn needs_no_method(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Unimplemented
+            | Kind::MethodNotAllowed
+            | Kind::Cancelled
+            | Kind::DeadlineExceeded
+            | Kind::Unauthenticated
+            | Kind::PermissionDenied
+            | Kind::ResourceExhausted
+            | Kind::PayloadTooLarge
+            | Kind::Unavailable
+    )
+}
+
+fn labels(method: &str) -> Vec<Label> {
+    vec![Label::from_static_parts("rpc_system_name", "grpc"), Label::new(METHOD, method.to_owned())]
+}

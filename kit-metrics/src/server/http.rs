@@ -1,0 +1,175 @@
+use super::series::{Ending, OTHER, Series, Way};
+use crate::{DynRecorder, METADATA};
+use http::StatusCode;
+use kit_endpoint::Kind;
+use metrics::{Gauge, Key, Label, Recorder, Unit};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+const DURATION: &str = "http_server_request_duration_seconds";
+const ACTIVE: &str = "http_server_active_requests";
+
+/// The methods that OpenTelemetry knows by default, and what others are.
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
+
+/// Records the requests of an HTTP server.
+///
+/// See the [module](super) for the metrics. Clones share them.
+///
+/// ```
+/// use http::StatusCode;
+/// use kit_metrics::{HttpServer, Prometheus};
+/// use std::time::Duration;
+///
+/// let metrics = Prometheus::new();
+/// let server = HttpServer::new(metrics.clone());
+/// let call = server.begin("GET", Some("/users/{id}"));
+/// call.end(Some(StatusCode::OK), None, Duration::from_millis(3));
+/// assert!(metrics.render().contains(r#"http_route="/users/{id}""#));
+/// ```
+#[derive(Clone)]
+pub struct HttpServer {
+    shared: Arc<Shared>,
+}
+
+/// A request to an [`HttpServer`]: it is active until this is dropped.
+///
+/// Dropped without an end it is not recorded.
+#[derive(Debug)]
+pub struct HttpCall {
+    server: HttpServer,
+    method: u8,
+    way: Option<Way>,
+}
+
+struct Shared {
+    recorder: Box<DynRecorder>,
+    scheme: &'static str,
+    active: [OnceLock<Gauge>; METHODS.len()],
+    series: Series,
+}
+
+// ===== impl HttpServer =====
+
+impl HttpServer {
+    /// Records into `recorder` the requests of a server that callers reach by
+    /// `http`.
+    #[must_use]
+    pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        Self::over("http", Box::new(recorder))
+    }
+
+    /// Records into `recorder` the requests of a server that callers reach by
+    /// `https`.
+    #[must_use]
+    pub fn https(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        Self::over("https", Box::new(recorder))
+    }
+
+    fn over(scheme: &'static str, recorder: Box<DynRecorder>) -> Self {
+        recorder.describe_histogram(
+            DURATION.into(),
+            Some(Unit::Seconds),
+            "Duration of HTTP server requests.".into(),
+        );
+        recorder.describe_gauge(
+            ACTIVE.into(),
+            None,
+            "Number of active HTTP server requests.".into(),
+        );
+        let series = Series::new(DURATION);
+        let active = [const { OnceLock::new() }; METHODS.len()];
+        Self { shared: Arc::new(Shared { recorder, scheme, active, series }) }
+    }
+
+    /// Begins a request: `route` is the template that it matched, never the
+    /// raw path.
+    #[must_use]
+    pub fn begin(&self, method: &str, route: Option<&str>) -> HttpCall {
+        let known = METHODS.iter().position(|known| *known == method);
+        let index = known.unwrap_or(METHODS.len() - 1);
+        self.shared.active(index).increment(1.0);
+        let method = u8::try_from(index).unwrap_or(u8::MAX);
+        let way = Some(self.shared.series.way(method, route));
+        HttpCall { server: self.clone(), method, way }
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer").field("scheme", &self.shared.scheme).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Shared =====
+
+impl Shared {
+    fn active(&self, method: usize) -> &Gauge {
+        self.active[method].get_or_init(|| {
+            let key = Key::from_parts(ACTIVE, labels(method, self.scheme));
+            self.recorder.register_gauge(&key, &METADATA)
+        })
+    }
+}
+
+// ===== impl HttpCall =====
+
+impl HttpCall {
+    /// Ends the request, which took `duration`: with the status of its reply,
+    /// if it got one, and what kind of failure it was, if it failed.
+    ///
+    /// OpenTelemetry's `error.type` is the status from 500 on, and the kind
+    /// where the status tells no failure: no reply, or one that was cut.
+    pub fn end(mut self, status: Option<StatusCode>, failure: Option<Kind>, duration: Duration) {
+        let Some(way) = self.way.take() else { return };
+        let code = status.map_or(0, |status| status.as_u16());
+        let error = match (code, failure) {
+            (500.., _) => Some(None),
+            (0..400, Some(kind)) => Some(Some(kind)),
+            _ => None,
+        };
+        // 0 is none, 1 the status, and from 2 on the kinds.
+        let number = error.map_or(0, |kind| kind.map_or(1, |kind| kind as u16 + 2));
+        let ending = Ending { status: code, error: number };
+        let shared = &*self.server.shared;
+        shared.series.record(&*shared.recorder, way, ending, duration, |place| {
+            let Some(place) = place else { return rest(shared.scheme) };
+            let mut labels = labels(usize::from(place.method), shared.scheme);
+            if let Some(route) = &place.route {
+                labels.push(Label::new("http_route", route.to_string()));
+            }
+            if status.is_some() {
+                labels.push(Label::new("http_response_status_code", code.to_string()));
+            }
+            if let Some(kind) = error {
+                let error = kind.map_or_else(|| code.to_string(), |kind| kind.name().to_owned());
+                labels.push(Label::new("error_type", error));
+            }
+            labels
+        });
+    }
+}
+
+impl Drop for HttpCall {
+    fn drop(&mut self) {
+        self.server.shared.active(usize::from(self.method)).decrement(1.0);
+    }
+}
+
+/// The labels of requests of which too many kinds came before.
+fn rest(scheme: &'static str) -> Vec<Label> {
+    let mut labels = labels(METHODS.len() - 1, scheme);
+    labels.push(Label::from_static_parts("http_route", OTHER));
+    labels
+}
+
+fn labels(method: usize, scheme: &'static str) -> Vec<Label> {
+    vec![
+        Label::from_static_parts("http_request_method", METHODS[method]),
+        Label::from_static_parts("url_scheme", scheme),
+    ]
+}

@@ -1,0 +1,87 @@
+//! The servers' metrics as hooks of a transport.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::float_cmp, reason = "counts are exact")]
+
+mod page;
+
+use http::{Extensions, HeaderMap, StatusCode};
+use kit_metrics::{GrpcServer, HttpServer, Kind, Prometheus};
+use kit_transport::{Call, Hook, Protocol, Watch};
+use page::Page;
+use std::time::Duration;
+use tokio::time::advance;
+
+const HTTP: &str = "http_server_request_duration_seconds";
+const RPC: &str = "rpc_server_call_duration_seconds";
+
+fn before<H: Hook>(hook: &H, protocol: Protocol, method: &str) -> Watch<H::Observer> {
+    let headers = HeaderMap::new();
+    let route = (protocol == Protocol::Http).then_some("/users/{id}");
+    let call = Call::new(protocol, method, &headers).route(route);
+    Watch::new(hook.before(&call, &mut Extensions::new()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_recorded_when_it_ends() {
+    let metrics = Prometheus::new();
+    let hook = HttpServer::new(metrics.clone());
+    let mut watch = before(&hook, Protocol::Http, "GET");
+    advance(Duration::from_secs(2)).await;
+    watch.after(StatusCode::OK, &mut HeaderMap::new());
+    let active = [("http_request_method", "GET"), ("url_scheme", "http")];
+    let page = Page::read(&metrics.render());
+    assert_eq!(page.get("http_server_active_requests", &active), Some(1.0));
+    watch.finish();
+    let labels = [
+        ("http_request_method", "GET"),
+        ("http_response_status_code", "200"),
+        ("http_route", "/users/{id}"),
+        ("url_scheme", "http"),
+    ];
+    let page = Page::read(&metrics.render());
+    assert_eq!(page.get(&format!("{HTTP}_sum"), &labels), Some(2.0));
+    assert_eq!(page.get("http_server_active_requests", &active), Some(0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_peer_left_is_cancelled() {
+    let metrics = Prometheus::new();
+    drop(before(&HttpServer::new(metrics.clone()), Protocol::Http, "GET"));
+    let labels = [
+        ("error_type", "CANCELLED"),
+        ("http_request_method", "GET"),
+        ("http_route", "/users/{id}"),
+        ("url_scheme", "http"),
+    ];
+    assert_eq!(Page::read(&metrics.render()).get(&format!("{HTTP}_count"), &labels), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_has_the_code_of_its_fault() {
+    let metrics = Prometheus::new();
+    let mut watch = before(&GrpcServer::new(metrics.clone()), Protocol::Grpc, "a.B/C");
+    watch.after(StatusCode::OK, &mut HeaderMap::new());
+    watch.failed_with(Kind::NotFound, None);
+    watch.finish();
+    let labels = [
+        ("rpc_method", "a.B/C"),
+        ("rpc_response_status_code", "NOT_FOUND"),
+        ("rpc_system_name", "grpc"),
+    ];
+    assert_eq!(Page::read(&metrics.render()).get(&format!("{RPC}_count"), &labels), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_records_each_protocol_once() {
+    let metrics = Prometheus::new();
+    let hooks = (HttpServer::new(metrics.clone()), GrpcServer::new(metrics.clone()));
+    for (protocol, method) in [(Protocol::Http, "GET"), (Protocol::Grpc, "a.B/C")] {
+        let mut watch = before(&hooks, protocol, method);
+        watch.after(StatusCode::OK, &mut HeaderMap::new());
+        watch.finish();
+    }
+    let page = Page::read(&metrics.render());
+    let sums = [page.sum(&format!("{HTTP}_count")), page.sum(&format!("{RPC}_count"))];
+    assert_eq!(sums, [1.0, 1.0]);
+}
