@@ -10,6 +10,13 @@ pub struct Expired {
 // ===== impl Expired =====
 
 impl Expired {
+    /// States the fact, for who keeps a deadline elsewhere: a transport. `ran`
+    /// says whether the work had begun.
+    #[must_use]
+    pub const fn new(ran: bool) -> Self {
+        Self { ran }
+    }
+
     /// Says whether the work had begun. If not, nothing ran at all.
     #[must_use]
     pub const fn ran(&self) -> bool {
