@@ -117,7 +117,8 @@ impl Drop for Call {
             self.conn.stats.panics.add(1);
         }
         let last = self.conn.active.fetch_sub(1, Ordering::Release) == 1;
-        // A stream ends in a task of its own; an HTTP/1 call in the connection's.
+        // A stream ends in a task of its own, an HTTP/1 call in the connection's.
+        // h2 wakes the connection too, but perhaps before the count is right.
         if last && self.conn.protocol() == Protocol::Http2 {
             self.conn.wake();
         }
