@@ -1,1 +1,131 @@
-//! To come.
+//! Endpoints over gRPC, server and client, on tonic.
+//!
+//! A server has two parts. A [`Server`] is one method: it decodes a message,
+//! calls an endpoint, encodes its reply, and maps its faults to a status with
+//! the details of `google.rpc`. A [`GrpcLayer`] surrounds the generated servers
+//! as a whole: it runs the hooks, for unknown methods too, keeps the deadline
+//! that the caller set in `grpc-timeout`, and sees how each call really ended,
+//! trailers included. Routing is tonic's, and so is the code that is generated
+//! from a `.proto`. A [`Client`] is an endpoint again, whose other side is
+//! another service.
+//!
+//! # Example
+//!
+//! ```
+//! use kit_endpoint::{Fault, Kind, Request};
+//! use kit_transport::{End, RequestIds};
+//! use kit_transport_grpc::{GrpcLayer, Server, Unary};
+//! use std::convert::Infallible;
+//! use tonic::service::Routes;
+//! use tower::{Layer, service_fn};
+//! # mod pb {
+//! #     include!("../tests/support/pb.rs");
+//! # }
+//! use pb::{GreetingRequest, GreetingResponse, greeter_server};
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! #[error("the name is empty: say whom to greet")]
+//! struct EmptyName;
+//!
+//! impl Fault for EmptyName {
+//!     fn kind(&self) -> Kind {
+//!         Kind::InvalidArgument
+//!     }
+//! }
+//!
+//! async fn greeting(request: Request<String>) -> Result<String, EmptyName> {
+//!     let name = request.into_message();
+//!     if name.is_empty() { Err(EmptyName) } else { Ok(format!("Hello, {name}!")) }
+//! }
+//!
+//! fn decode(request: GreetingRequest) -> Result<String, Infallible> {
+//!     Ok(request.name)
+//! }
+//!
+//! fn encode(greeting: String) -> Result<GreetingResponse, Infallible> {
+//!     Ok(GreetingResponse { greeting })
+//! }
+//!
+//! /// The generated trait, method by method.
+//! struct Greeter<S>(S);
+//!
+//! #[tonic::async_trait]
+//! impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Greeter<S> {
+//!     async fn greeting(
+//!         &self,
+//!         request: tonic::Request<GreetingRequest>,
+//!     ) -> Result<tonic::Response<GreetingResponse>, tonic::Status> {
+//!         self.0.serve(request).await
+//!     }
+//! }
+//!
+//! let greeter = Greeter(Server::new(service_fn(greeting), decode, encode));
+//! let routes = Routes::new(greeter_server::GreeterServer::new(greeter));
+//! let service = GrpcLayer::new()
+//!     .hook(RequestIds)
+//!     .finally(|end: &End| println!("{} in {:?}", end.outcome, end.duration))
+//!     .layer(routes);
+//! // `service` is a tower service of `http` messages, for any HTTP/2 server.
+//! # let _ = service;
+//! ```
+//!
+//! # Faults
+//!
+//! [`status()`] says what a fault is on the wire and [`kind`] what a status is
+//! here; between peers of ours every [`Kind`](kit_endpoint::Kind) comes out as
+//! it went in. Faults of the service show the caller no more than the phrase
+//! of their kind; what they say, with all sources, goes to the hooks, in
+//! [`End::error`](kit_transport::End::error).
+//!
+//! # Deadlines
+//!
+//! The layer reads `grpc-timeout` (and `x-request-timeout-ms`), refuses work
+//! that has expired, and when the time is up drops the handler and answers
+//! `DEADLINE_EXCEEDED`, also in the middle of a stream. A header that cannot be
+//! read is `INVALID_ARGUMENT`. Time-outs of the server's own are
+//! `kit_endpoint`'s `DeadlineLayer`, around the endpoint.
+//!
+//! # Where it goes
+//!
+//! The layer goes around all gRPC services of a port, outermost but for what
+//! needs all of HTTP. Layers on the endpoint see the message and the typed
+//! fault; layers between the two see neither, and seldom make sense.
+//!
+//! # Readiness
+//!
+//! The layer's is the inner service's; a `Server` is always ready; a client's
+//! is its channel's.
+//!
+//! # Features
+//!
+//! - `channel`: a channel with a limit on connecting.
+//! - `health`: `grpc.health.v1`, fed by readiness.
+//! - `reflection`: server reflection, v1 and v1alpha.
+
+#[cfg(feature = "channel")]
+mod channel;
+pub mod client;
+pub mod edge;
+#[cfg(feature = "health")]
+pub mod health;
+#[cfg(feature = "reflection")]
+mod reflection;
+pub mod server;
+mod status;
+
+#[cfg(feature = "channel")]
+pub use self::channel::{BadAddress, CONNECT_TIMEOUT, channel};
+#[cfg(feature = "health")]
+pub use self::health::Health;
+#[cfg(feature = "reflection")]
+pub use self::reflection::{BadDescriptor, reflection};
+pub use self::{
+    client::{CallError, Client, Rejection},
+    edge::{Grpc, GrpcLayer},
+    server::{Server, Unary},
+    status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, kind, status},
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

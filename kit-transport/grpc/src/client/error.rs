@@ -1,0 +1,185 @@
+use crate::status;
+use http::StatusCode;
+use kit_endpoint::{Details, Expired, Fault, Kind};
+use std::{error::Error, fmt, time::Duration};
+use tonic::{Code, ConnectError, Status};
+use tonic_types::StatusExt;
+
+/// Why a call over gRPC has no reply.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The service answered with a status that is not OK, or could not be reached.
+    Rejected(Rejection),
+    /// The deadline of the request passed first.
+    Expired(Expired),
+    /// The request could not be written: nothing was sent.
+    Encode(Box<dyn Fault>),
+    /// The reply could not be read: [`Kind::Internal`], whatever the codec
+    /// says, since it is not the caller's doing.
+    Decode(Box<dyn Fault>),
+}
+
+/// A call that the service, or the way to it, answered with a status.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    status: Status,
+    kind: Kind,
+    refused: bool,
+}
+
+// ===== impl Rejection =====
+
+impl Rejection {
+    pub(super) fn new(status: Status) -> Self {
+        // OK instead of a message is not a success either.
+        let kind = status::kind(&status).unwrap_or(Kind::Internal);
+        let refused = never_connected(&status);
+        Self { status, kind, refused }
+    }
+
+    pub(super) fn transport(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Status::from_error(error.into()))
+    }
+
+    pub(super) fn not_grpc(status: StatusCode) -> Self {
+        let kind = Kind::from_http_status_of_grpc(status);
+        Self::new(Status::new(
+            status::code(kind),
+            format!("the reply is not gRPC but HTTP {status}: a proxy, or another port?"),
+        ))
+    }
+
+    /// Returns the status as it came: code, message, details, metadata.
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Takes the status out.
+    #[must_use]
+    pub fn into_status(self) -> Status {
+        self.status
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status.message() {
+            "" => write!(f, "the service answered {}", self.kind),
+            message => write!(f, "the service answered {}: {message}", self.kind),
+        }
+    }
+}
+
+impl Error for Rejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.status.source()
+    }
+}
+
+impl Fault for Rejection {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.status.get_details_retry_info().and_then(|info| info.retry_delay)
+    }
+
+    fn refused(&self) -> bool {
+        self.refused
+    }
+}
+
+/// Without a connection nothing ran. tonic marks the error that says so.
+fn never_connected(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+// ===== impl CallError =====
+
+impl CallError {
+    pub(super) fn protocol(code: Code, message: &'static str) -> Self {
+        Self::Rejected(Rejection::new(Status::new(code, message)))
+    }
+
+    /// Returns the status that the service answered with, if it did.
+    #[must_use]
+    pub const fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection.status()),
+            Self::Expired(_) | Self::Encode(_) | Self::Decode(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Expired(expired) => expired.fmt(f),
+            Self::Encode(_) => f.write_str("cannot encode the request"),
+            Self::Decode(_) => f.write_str("the reply is not what was asked for"),
+        }
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejection) => rejection.source(),
+            Self::Expired(expired) => expired.source(),
+            Self::Encode(fault) | Self::Decode(fault) => Some(&**fault),
+        }
+    }
+}
+
+impl Fault for CallError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Rejected(rejection) => rejection.kind(),
+            Self::Expired(expired) => expired.kind(),
+            Self::Encode(fault) => fault.kind(),
+            Self::Decode(_) => Kind::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected(rejection) => rejection.retry_after(),
+            _ => None,
+        }
+    }
+
+    fn refused(&self) -> bool {
+        match self {
+            Self::Rejected(rejection) => rejection.refused(),
+            Self::Expired(expired) => expired.refused(),
+            Self::Encode(_) => true,
+            Self::Decode(_) => false,
+        }
+    }
+
+    /// Tells nothing: what a server says to us is not ours to pass on.
+    fn describe(&self, _: &mut Details) {}
+}
+
+impl From<Rejection> for CallError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Expired> for CallError {
+    fn from(expired: Expired) -> Self {
+        Self::Expired(expired)
+    }
+}

@@ -1,0 +1,200 @@
+//! Future types.
+
+use super::{ResponseBody, slot::Told};
+use crate::status;
+use http::Response;
+use http_body::Body;
+use kit_endpoint::{Expired, Fault, Kind};
+use kit_transport::{Observer, Report, Watch, deadline::BadTimeout};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::Status;
+
+pin_project! {
+    /// The future of a [`Grpc`](super::Grpc).
+    pub struct ResponseFuture<F, O>
+    where
+        O: Observer,
+    {
+        #[pin]
+        state: State<F>,
+        deadline: Option<Instant>,
+        // Given to the body of the reply.
+        watch: Option<Watch<Told<O>>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Called {
+            #[pin]
+            reply: F,
+            // Made only once the reply lets us wait.
+            #[pin]
+            sleep: Option<Sleep>,
+        },
+        Refused {
+            refusal: Refusal,
+        },
+    }
+}
+
+/// Why the service is not asked.
+#[derive(Debug, Clone)]
+pub(super) enum Refusal {
+    BadTimeout(BadTimeout),
+    Expired(Expired),
+}
+
+/// Ends the watch if the handler panics. The future itself may be dropped only
+/// after the panic was caught, when nobody can tell it from a cancelled one.
+struct Unwinding<'a, O: Observer>(&'a mut Option<Watch<O>>);
+
+// ===== impl ResponseFuture =====
+
+impl<F, O: Observer> ResponseFuture<F, O> {
+    pub(super) const fn called(reply: F, deadline: Option<Instant>, watch: Watch<Told<O>>) -> Self {
+        Self { state: State::Called { reply, sleep: None }, deadline, watch: Some(watch) }
+    }
+
+    pub(super) const fn refused(refusal: Refusal, watch: Watch<Told<O>>) -> Self {
+        Self { state: State::Refused { refusal }, deadline: None, watch: Some(watch) }
+    }
+}
+
+impl<F, O, B, E> Future for ResponseFuture<F, O>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: fmt::Display,
+    O: Observer,
+{
+    type Output = Result<Response<ResponseBody<B, O>>, E>;
+
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let refusal = match this.state.as_mut().project() {
+            StateProj::Called { reply, mut sleep } => {
+                let poll = {
+                    let _unwinding = Unwinding(this.watch);
+                    reply.poll(cx)
+                };
+                if let Poll::Ready(result) = poll {
+                    let watch = this.watch.take().expect("polled after the reply");
+                    return Poll::Ready(match result {
+                        Ok(response) => Ok(answer(response, *this.deadline, watch)),
+                        Err(error) => {
+                            fail(watch, &error);
+                            Err(error)
+                        }
+                    });
+                }
+                let Some(deadline) = *this.deadline else { return Poll::Pending };
+                if sleep.is_none() {
+                    sleep.set(Some(sleep_until(deadline)));
+                }
+                match sleep.as_pin_mut().map(|sleep| sleep.poll(cx)) {
+                    Some(Poll::Ready(())) => Refusal::Expired(Expired::new(true)),
+                    _ => return Poll::Pending,
+                }
+            }
+            StateProj::Refused { refusal } => refusal.clone(),
+        };
+        let watch = this.watch.take().expect("polled after the reply");
+        // The handler is dropped now, not when the connection drops us.
+        this.state.set(State::Refused { refusal: refusal.clone() });
+        Poll::Ready(Ok(refuse(refusal.fault(), watch)))
+    }
+}
+
+impl<F: fmt::Debug, O: Observer> fmt::Debug for ResponseFuture<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+fn answer<B: Body, O: Observer>(
+    mut response: Response<B>,
+    deadline: Option<Instant>,
+    mut watch: Watch<Told<O>>,
+) -> Response<ResponseBody<B, O>> {
+    watch.after(response.status(), response.headers_mut());
+    if !O::SILENT {
+        judge(&response, &mut watch);
+    }
+    response.map(|body| ResponseBody::new(Some(body), deadline, watch))
+}
+
+/// Answers with `fault`, without a message ("trailers-only").
+fn refuse<B: Body, O: Observer>(
+    fault: &dyn Fault,
+    mut watch: Watch<Told<O>>,
+) -> Response<ResponseBody<B, O>> {
+    let mut response = status(fault).into_http::<()>();
+    watch.failed(fault);
+    watch.after(response.status(), response.headers_mut());
+    response.map(|()| ResponseBody::new(None, None, watch))
+}
+
+fn fail<O: Observer>(mut watch: Watch<Told<O>>, error: &dyn fmt::Display) {
+    if !O::SILENT {
+        watch.failed_with(Kind::Unknown, Some(error.to_string().into()));
+    }
+    watch.finish();
+}
+
+/// Reads what a head without a message to come tells of the outcome.
+fn judge<B, O: Observer>(response: &Response<B>, watch: &mut Watch<Told<O>>) {
+    let kind = match response.headers().get("grpc-status") {
+        Some(code) => {
+            let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(u32::MAX);
+            Kind::from_grpc_code(code)
+        }
+        None if response.status().is_success() => None,
+        None => Some(Kind::from_http_status_of_grpc(response.status())),
+    };
+    if let Some(kind) = kind {
+        // tonic leaves the status that it answers with among the extensions.
+        watch.failed_with(kind, response.extensions().get::<Status>().and_then(text));
+    }
+}
+
+/// What a status says, with its sources.
+fn text(status: &Status) -> Option<Box<str>> {
+    match (status.message(), status.source()) {
+        ("", None) => None,
+        ("", Some(source)) => Some(Report(source).to_string().into()),
+        (message, None) => Some(message.into()),
+        (message, Some(source)) => Some(format!("{message}: {}", Report(source)).into()),
+    }
+}
+
+// ===== impl Refusal =====
+
+impl Refusal {
+    fn fault(&self) -> &dyn Fault {
+        match self {
+            Self::BadTimeout(bad) => bad,
+            Self::Expired(expired) => expired,
+        }
+    }
+}
+
+// ===== impl Unwinding =====
+
+impl<O: Observer> Drop for Unwinding<'_, O> {
+    fn drop(&mut self) {
+        if !O::SILENT && std::thread::panicking() {
+            // Dropped in a panic, it says so.
+            drop(self.0.take());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The http-level part: what surrounds the generated servers.
+//!
+//! A [`Grpc`] runs the hooks and keeps the deadline of every call, of unknown
+//! methods too. It stands outside tonic's own code, because inside it neither
+//! the trailers nor the last frame can be seen.
+
+mod body;
+pub mod future;
+mod layer;
+mod service;
+mod slot;
+
+pub(crate) use self::slot::Slot;
+pub use self::{
+    body::{RequestBody, ResponseBody},
+    layer::GrpcLayer,
+    service::Grpc,
+};

@@ -1,0 +1,101 @@
+//! Future types.
+
+use crate::{EncodeError, edge::Slot};
+use kit_endpoint::{Endpoint, Fault, Request};
+use pin_project_lite::pin_project;
+use std::{
+    any::type_name,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tonic::Status;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+pin_project! {
+    /// The future of a [`Server`](super::Server).
+    pub struct ResponseFuture<E, N, X, Req>
+    where
+        E: Service<Request<Req>>,
+    {
+        encode: N,
+        encode_error: X,
+        slot: Option<Slot>,
+        #[pin]
+        state: State<E, Req>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<E, Req>
+    where
+        E: Service<Request<Req>>,
+    {
+        Called { #[pin] reply: Oneshot<E, Request<Req>> },
+        Refused { status: Option<Status> },
+    }
+}
+
+// ===== impl ResponseFuture =====
+
+impl<E, N, X, Req> ResponseFuture<E, N, X, Req>
+where
+    E: Service<Request<Req>>,
+{
+    pub(super) fn new(
+        encode: N,
+        encode_error: X,
+        slot: Option<Slot>,
+        reply: Result<Oneshot<E, Request<Req>>, Status>,
+    ) -> Self {
+        let state = match reply {
+            Ok(reply) => State::Called { reply },
+            Err(status) => State::Refused { status: Some(status) },
+        };
+        Self { encode, encode_error, slot, state }
+    }
+}
+
+impl<E, N, X, Req, R, NE> Future for ResponseFuture<E, N, X, Req>
+where
+    E: Endpoint<Req>,
+    N: Fn(E::Response) -> Result<R, NE>,
+    NE: Fault,
+    X: EncodeError,
+{
+    type Output = Result<tonic::Response<R>, Status>;
+
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let fail = |fault: &dyn Fault| {
+            if let Some(slot) = &*this.slot {
+                slot.report(fault);
+            }
+            this.encode_error.encode_error(fault)
+        };
+        Poll::Ready(match this.state.project() {
+            StateProj::Called { reply } => match ready!(reply.poll(cx)) {
+                Ok(reply) => match (this.encode)(reply) {
+                    Ok(message) => Ok(tonic::Response::new(message)),
+                    Err(fault) => Err(fail(&fault)),
+                },
+                Err(fault) => Err(fail(&fault)),
+            },
+            StateProj::Refused { status } => Err(status.take().expect("polled after the reply")),
+        })
+    }
+}
+
+impl<E, N, X, Req> fmt::Debug for ResponseFuture<E, N, X, Req>
+where
+    E: Service<Request<Req>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("endpoint", &format_args!("{}", type_name::<E>()))
+            .finish_non_exhaustive()
+    }
+}
