@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kit_endpoint::{Details, Fault, Kind};
-use kit_transport::End;
+use kit_transport::{End, Outcome};
 use kit_transport_grpc::Unary;
 use pb::{GreetingRequest, GreetingResponse, greeter_server};
 use prost::Message;
@@ -177,6 +177,10 @@ impl Ends {
 
     pub fn count(&self) -> usize {
         self.0.lock().unwrap().len()
+    }
+
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.0.lock().unwrap().iter().map(|end| end.outcome).collect()
     }
 
     /// The one end that there is.
