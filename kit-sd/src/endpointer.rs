@@ -228,16 +228,14 @@ impl<S: Clone> Endpoints<S> {
         let old = self.shared.members.load_full();
         let mut members = Vec::with_capacity(set.len());
         for instance in set {
-            let endpoint = match old.binary_search_by(|old| old.instance.key().cmp(&instance.key()))
-            {
-                Ok(at) => old[at].endpoint.clone(),
-                Err(_) => match factory(instance) {
-                    Ok(endpoint) => endpoint,
-                    Err(_) => {
-                        self.shared.failures.fetch_add(1, Ordering::Relaxed);
-                        continue;
-                    }
-                },
+            let known = old.binary_search_by(|old| old.instance.key().cmp(&instance.key()));
+            let endpoint = match known {
+                Ok(at) => Ok(old[at].endpoint.clone()),
+                Err(_) => factory(instance),
+            };
+            let Ok(endpoint) = endpoint else {
+                self.shared.failures.fetch_add(1, Ordering::Relaxed);
+                continue;
             };
             members.push(Member { instance: Arc::clone(instance), endpoint });
         }

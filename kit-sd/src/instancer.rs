@@ -35,9 +35,9 @@ impl Watch {
     ///
     /// Panics outside of a tokio runtime.
     pub fn spawn<I: Instancer>(instancer: I) -> Self {
-        let (publisher, instances) = Instances::channel(instancer.service());
+        let (publisher, set) = Instances::channel(instancer.service());
         let task = Owned(tokio::spawn(async move { instancer.run(publisher).await }));
-        Self { instances, task }
+        Self { instances: set, task }
     }
 
     /// Returns a view of the set.

@@ -154,15 +154,11 @@ impl<R: Registrar> Keeping<R> {
             }
         }
         let was_registered = self.status.borrow().registered;
-        match self.is_left {
-            // A registry that never answered need not hear the farewell.
-            true => self.withdraw().await.or_else(
-                |error| {
-                    if was_registered { Err(error) } else { Ok(()) }
-                },
-            ),
-            false => Ok(()),
+        if !self.is_left {
+            return Ok(());
         }
+        // A registry that never took the instance need not hear the farewell.
+        self.withdraw().await.or_else(|error| if was_registered { Err(error) } else { Ok(()) })
     }
 
     async fn register(&mut self) -> Option<Duration> {
@@ -240,7 +236,7 @@ impl<R: Registrar> Keeping<R> {
         let stop = async {
             // A registration that is dropped, not deregistered, aborts us.
             if (&mut self.stop).await.is_err() {
-                pending().await
+                pending::<()>().await;
             }
         };
         matches!(race(stop, wake).await, First::Left(()))
@@ -260,7 +256,7 @@ impl Readiness {
         if ready.changed().await.is_err() {
             self.1 = *ready.borrow();
             self.0 = None;
-            pending().await
+            pending::<()>().await;
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{error::Error, time::Duration};
 
 /// Puts one instance into a registry: single calls, no policy.
 ///
-/// This is what a backend implements; a [`Keeper`] calls it, bounds every call
+/// This is what a backend implements; a [`Keeper`](crate::Keeper) calls it, bounds every call
 /// and tries again. Both registering and deregistering must be idempotent.
 pub trait Registrar: Send + Sync + 'static {
     /// Why the registry did not do it.

@@ -55,7 +55,9 @@ impl Agent {
     /// [`Error::Address`] when the address is not one, or of a kind that is
     /// not spoken: only plain HTTP is, and without a path.
     pub fn new(address: &str) -> Result<Self, Error> {
-        let wrong = |why| Error::Address { address: address.to_owned(), why };
+        // What stands before an `@` may be a password.
+        let shown = address.rsplit('@').next().unwrap_or(address);
+        let wrong = |why| Error::Address { address: shown.to_owned(), why };
         let authority = match address.split_once("://") {
             None => address,
             Some(("http", rest)) => rest.strip_suffix('/').unwrap_or(rest),
@@ -64,7 +66,6 @@ impl Agent {
         };
         let authority: http::uri::Authority =
             authority.parse().map_err(|_| wrong("write host:port or http://host:port"))?;
-        // A password in an address ends up in logs.
         if authority.as_str().contains('@') {
             return Err(wrong("leave the user out and set a token"));
         }

@@ -121,7 +121,7 @@ pub struct Entry {
 // ===== impl Check =====
 
 /// What Consul takes at least, and what is sensible.
-const DEREGISTER_AFTER: Duration = Duration::from_secs(60);
+const DEREGISTER_AFTER: Duration = Duration::from_mins(1);
 
 impl Check {
     /// Returns the id of the check of a service: the one Consul gives it.

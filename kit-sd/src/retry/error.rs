@@ -53,23 +53,21 @@ impl<E> GaveUp<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for GaveUp<E> {
+impl<E: Fault> fmt::Display for GaveUp<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The last error is the source, and said there; but it is also what a
-        // caller at fault is to be told.
-        let earlier = match self.reason {
-            Reason::Attempts | Reason::NotRetryable => {
-                let (last, earlier) = self.attempts.split_last().ok_or(fmt::Error)?;
-                write!(f, "{last}")?;
-                earlier
-            }
-            Reason::Deadline => {
+        let earlier = match (self.reason, self.attempts.split_last()) {
+            (Reason::Deadline, _) => {
                 f.write_str("no attempt succeeded in time")?;
-                &self.attempts
+                &*self.attempts
             }
-            Reason::NoEndpoints => {
+            (Reason::NoEndpoints, _) | (_, None) => {
                 write!(f, "{}", NoEndpoints(()))?;
-                &self.attempts
+                &*self.attempts
+            }
+            (_, Some((last, earlier))) => {
+                write!(f, "{last}")?;
+                // A caller at fault is shown this, and not what is wrong here.
+                if last.kind().is_server() { earlier } else { &[] }
             }
         };
         for (n, error) in earlier.iter().enumerate() {
@@ -79,7 +77,7 @@ impl<E: fmt::Display> fmt::Display for GaveUp<E> {
     }
 }
 
-impl<E: error::Error + 'static> error::Error for GaveUp<E> {
+impl<E: Fault> error::Error for GaveUp<E> {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         self.attempts.last().map(|last| last as _)
     }

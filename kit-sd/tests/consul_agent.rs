@@ -1,0 +1,295 @@
+//! Consul's agent over HTTP: what goes over the wire, to a scripted server on
+//! loopback.
+#![cfg(feature = "consul")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+use kit_sd::{
+    Instance, Keeper, Registrar as _, Watch,
+    consul::{Agent, Client, Error, HttpCheck, Instancer, Registrar, TtlCheck},
+};
+use std::{error::Error as _, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+/// More than any of these tests takes; what should come and does not ends
+/// here.
+const SOON: Duration = Duration::from_secs(5);
+
+struct Server(TcpListener);
+
+/// A request as it came.
+struct Heard {
+    line: String,
+    headers: String,
+    body: String,
+    stream: TcpStream,
+}
+
+impl Server {
+    async fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::new(&self.0.local_addr().unwrap().to_string()).unwrap()
+    }
+
+    async fn hear(&self) -> Heard {
+        timeout(SOON, async {
+            let (mut stream, _) = self.0.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            loop {
+                let text = String::from_utf8(bytes.clone()).unwrap();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let (line, headers) = head.split_once("\r\n").unwrap();
+                    let headers = headers.to_ascii_lowercase();
+                    let length = headers
+                        .lines()
+                        .find_map(|line| line.strip_prefix("content-length: "))
+                        .map_or(0, |length| length.parse().unwrap());
+                    if body.len() == length {
+                        let (line, body) = (line.to_owned(), body.to_owned());
+                        return Heard { line, headers, body, stream };
+                    }
+                }
+                assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "{text}");
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Answers the next request, and returns it.
+    async fn answer(&self, status: &str, headers: &str, body: &str) -> Heard {
+        let mut heard = self.hear().await;
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+        heard.stream.write_all(answer.as_bytes()).await.unwrap();
+        heard
+    }
+}
+
+fn instance() -> Instance {
+    Instance::new("hello", "[2001:db8::1]:9110".parse().unwrap())
+        .id("hello/1 ä")
+        .tag("v1")
+        .metadata("zone", "a")
+}
+
+#[tokio::test]
+async fn registering_sends_the_instance_and_its_http_check_which_passes() {
+    let server = Server::new().await;
+    let check = HttpCheck::new("http://[2001:db8::1]:9110/health");
+    let registrar = Registrar::new(server.agent(), instance()).check(check);
+    let (result, heard) = tokio::join!(registrar.register(), server.answer("200 OK", "", ""));
+    result.unwrap();
+    assert_eq!(heard.line, "PUT /v1/agent/service/register?replace-existing-checks=true HTTP/1.1");
+    let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({
+            "ID": "hello/1 ä",
+            "Name": "hello",
+            "Address": "2001:db8::1",
+            "Port": 9110,
+            "Tags": ["v1"],
+            "Meta": { "zone": "a" },
+            "Check": {
+                "CheckID": "service:hello/1 ä",
+                "Status": "passing",
+                "HTTP": "http://[2001:db8::1]:9110/health",
+                "Interval": "10000ms",
+                "Timeout": "1000ms",
+                "DeregisterCriticalServiceAfter": "60000ms",
+            },
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_ttl_check_is_sent_and_kept_alive() {
+    let server = Server::new().await;
+    let registrar = Registrar::new(server.agent(), instance())
+        .check(TtlCheck::new(Duration::from_secs(9)).deregister_after(Duration::from_secs(90)));
+    assert_eq!(registrar.period(), Duration::from_secs(3));
+    let (result, heard) = tokio::join!(registrar.register(), server.answer("200 OK", "", ""));
+    result.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
+    assert_eq!(
+        body["Check"],
+        serde_json::json!({
+            "CheckID": "service:hello/1 ä",
+            "Status": "passing",
+            "TTL": "9000ms",
+            "DeregisterCriticalServiceAfter": "90000ms",
+        })
+    );
+    let lost = r#"CheckID "x" does not have associated TTL"#;
+    for (status, body, knows) in [
+        ("200 OK", "", true),
+        ("404 Not Found", "Unknown check ID", false),
+        ("500 Internal Server Error", lost, false),
+    ] {
+        let (result, heard) = tokio::join!(registrar.renew(), server.answer(status, "", body));
+        assert_eq!(result.unwrap(), knows);
+        assert_eq!(heard.line, "PUT /v1/agent/check/pass/service%3Ahello%2F1%20%C3%A4 HTTP/1.1");
+    }
+    let (result, _) = tokio::join!(registrar.renew(), server.answer("403 Forbidden", "", "ACL"));
+    assert!(matches!(result.unwrap_err(), Error::Refused { status: 403, .. }));
+}
+
+#[tokio::test]
+async fn without_a_ttl_check_the_agent_is_asked_whether_it_knows_the_instance() {
+    let server = Server::new().await;
+    let registrar = Registrar::new(server.agent(), instance());
+    assert_eq!(registrar.period(), Duration::from_secs(10));
+    for (status, knows) in [("200 OK", true), ("404 Not Found", false)] {
+        let (result, heard) = tokio::join!(registrar.renew(), server.answer(status, "", "{}"));
+        assert_eq!(result.unwrap(), knows);
+        assert_eq!(heard.line, "GET /v1/agent/service/hello%2F1%20%C3%A4 HTTP/1.1");
+    }
+}
+
+#[tokio::test]
+async fn deregistering_what_is_unknown_is_no_error() {
+    let server = Server::new().await;
+    let registrar = Registrar::new(server.agent(), instance());
+    for status in ["200 OK", "404 Not Found"] {
+        let (result, heard) = tokio::join!(registrar.deregister(), server.answer(status, "", ""));
+        result.unwrap();
+        assert_eq!(heard.line, "PUT /v1/agent/service/deregister/hello%2F1%20%C3%A4 HTTP/1.1");
+    }
+    let failed = server.answer("500 Internal Server Error", "", "no leader\n");
+    let (result, _) = tokio::join!(registrar.deregister(), failed);
+    assert_eq!(result.unwrap_err().to_string(), "the agent answered 500: no leader");
+}
+
+#[tokio::test]
+async fn a_watch_asks_waits_and_reads_what_consul_answers() {
+    let server = Server::new().await;
+    let instancer = Instancer::new(server.agent(), "hel lo").passing(true).tag("a&b").tag("v=1");
+    let watch = Watch::spawn(instancer);
+    let entries = r#"[{
+        "Node": { "Node": "n", "Address": "10.9.9.9" },
+        "Service": { "ID": "one", "Service": "hel lo", "Address": "", "Port": 80,
+                     "Tags": null, "Meta": null, "Weights": { "Passing": 1 } },
+        "Checks": []
+    }, {
+        "Node": { "Node": "n", "Address": "10.9.9.9" },
+        "Service": { "ID": "two", "Service": "hel lo", "Address": "10.0.0.2", "Port": 81,
+                     "Tags": ["v1"], "Meta": { "zone": "a" } }
+    }]"#;
+    let heard = server.answer("200 OK", "X-Consul-Index: 42\r\n", entries).await;
+    let line = "GET /v1/health/service/hel%20lo?passing=true&tag=a%26b&tag=v%3D1 HTTP/1.1";
+    assert_eq!(heard.line, line);
+    let seen = timeout(SOON, watch.instances().changed()).await.unwrap().unwrap();
+    let [one, two] = &*seen.instances else { panic!("{seen:?}") };
+    assert_eq!((&*one.id, one.address.to_string().as_str()), ("one", "10.9.9.9:80"));
+    assert_eq!((&*two.id, two.address.to_string().as_str()), ("two", "10.0.0.2:81"));
+    assert_eq!((&*two.tags, two.metadata["zone"].as_str()), (&["v1".to_owned()][..], "a"));
+
+    let mut heard = server.hear().await;
+    assert_eq!(
+        heard.line,
+        "GET /v1/health/service/hel%20lo?index=42&wait=55000ms&passing=true&tag=a%26b&tag=v%3D1 \
+         HTTP/1.1"
+    );
+    // The query that waits is closed with the watch, at once.
+    drop(watch);
+    let end = timeout(Duration::from_millis(100), heard.stream.read(&mut [0])).await.unwrap();
+    assert_eq!(end.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_a_failure_and_not_the_end() {
+    let server = Server::new().await;
+    let watch = Watch::spawn(Instancer::new(server.agent(), "hello"));
+    let mut hello = watch.instances();
+    drop(server.hear().await);
+    let failed = timeout(SOON, hello.wait_for(|seen| seen.failures == 1)).await.unwrap().unwrap();
+    let error = failed.state.error().unwrap();
+    assert!(error.starts_with("the connection to the agent broke: "), "{error}");
+    server.answer("200 OK", "X-Consul-Index: 1\r\n", "[]").await;
+    timeout(SOON, hello.changed()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_token_goes_with_every_call_and_nowhere_else() {
+    let server = Server::new().await;
+    let agent = server.agent().token("s3cret").unwrap();
+    assert!(!format!("{agent:?}").contains("s3cret"));
+    let (_, heard) = tokio::join!(agent.is_registered("x"), server.answer("200 OK", "", "{}"));
+    assert!(heard.headers.contains("x-consul-token: s3cret"), "{}", heard.headers);
+    assert!(matches!(agent.token("new\nline").unwrap_err(), Error::Token));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_or_not_consuls_is_an_error() {
+    let server = Server::new().await;
+    let query = || async {
+        let watch = Watch::spawn(Instancer::new(server.agent().size(16), "hello"));
+        let failed = watch.instances().wait_for(|seen| seen.failures == 1).await.unwrap();
+        failed.state.error().unwrap().to_owned()
+    };
+    let large = " ".repeat(17);
+    let (error, _) = tokio::join!(query(), server.answer("200 OK", "", &large));
+    assert_eq!(error, "the answer is larger than 16 bytes: ask for fewer instances by tag");
+    let (error, _) = tokio::join!(query(), server.answer("200 OK", "", "<html>"));
+    assert!(error.starts_with("the answer is not Consul's"), "{error}");
+    // Without an index there is nothing to wait on.
+    let (error, _) = tokio::join!(query(), server.answer("200 OK", "", "[]"));
+    assert_eq!(error, "the answer has no index");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_silent_is_given_up_in_time() {
+    let server = Server::new().await;
+    let agent = server.agent().limit(Duration::from_millis(20));
+    let (result, _heard) = tokio::join!(agent.is_registered("x"), server.hear());
+    assert!(matches!(result.unwrap_err(), Error::TimedOut(_)));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_absent_is_named() {
+    let server = Server::new().await;
+    let (agent, address) = (server.agent(), server.0.local_addr().unwrap());
+    drop(server);
+    let error = agent.is_registered("x").await.unwrap_err();
+    assert_eq!(error.to_string(), format!("the agent at {address} is not reached"));
+    assert!(error.source().is_some());
+    let registration = Keeper::new(Registrar::new(agent, instance())).spawn();
+    let mut status = registration.status();
+    let failed = timeout(SOON, status.wait_for(|status| status.failures > 1)).await.unwrap();
+    assert!(failed.unwrap().error.unwrap().contains("refused"));
+}
+
+#[test]
+fn addresses_of_agents_are_checked() {
+    let shown = |address: &str| format!("{:?}", Agent::new(address).unwrap());
+    assert!(shown("127.0.0.1:8501").contains("\"127.0.0.1:8501\""));
+    assert!(shown("http://consul.local:8501/").contains("\"consul.local:8501\""));
+    assert!(shown("http://consul").contains("\"consul:8500\""));
+    assert!(shown("[::1]:8501").contains("\"[::1]:8501\""));
+    let wrong = [
+        "",
+        "https://127.0.0.1:8501",
+        "unix:///run/consul.sock",
+        "http://127.0.0.1:8500/v1",
+        "http://user:secret@127.0.0.1:8500",
+        "127.0.0.1:0",
+        "127.0.0.1:x",
+        "127.0.0.1:",
+        "127.0.0.1:70000",
+        ":8500",
+        "a b:8500",
+    ];
+    for wrong in wrong {
+        let error = Agent::new(wrong).unwrap_err();
+        assert!(matches!(error, Error::Address { .. }), "{wrong}: {error}");
+    }
+    assert!(!Agent::new("u:secret@h").unwrap_err().to_string().contains("secret"));
+}
