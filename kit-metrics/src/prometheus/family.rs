@@ -1,12 +1,9 @@
-use super::{histogram::Buckets, name};
+use super::{histogram::Buckets, level::Level, name};
 use kit_endpoint::Inspector;
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Unit};
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// What a set of labels is filed under: sorted, each name once.
@@ -34,8 +31,7 @@ pub(super) struct Family {
 #[derive(Clone)]
 pub(super) enum Cell {
     Counter(Arc<AtomicU64>),
-    /// The bits of an `f64`.
-    Gauge(Arc<AtomicU64>),
+    Gauge(Arc<Level>),
     Histogram(Arc<Buckets>),
 }
 
@@ -105,7 +101,7 @@ impl Cell {
     }
 
     pub(super) fn gauge() -> Self {
-        Self::Gauge(Arc::new(AtomicU64::new(0)))
+        Self::Gauge(Arc::new(Level::default()))
     }
 
     pub(super) fn histogram(bounds: &Arc<[f64]>) -> Self {
@@ -121,7 +117,7 @@ impl Cell {
 
     pub(super) fn into_gauge(self) -> Gauge {
         match self {
-            Self::Gauge(bits) => Gauge::from_arc(bits),
+            Self::Gauge(level) => Gauge::from_arc(level),
             Self::Counter(_) | Self::Histogram(_) => Gauge::noop(),
         }
     }
@@ -170,18 +166,8 @@ impl Inspector for Asked {
     }
 
     fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        if let Cell::Gauge(bits) = self.series(Shape::Gauge, name, help, labels, Cell::gauge) {
-            GaugeFn::set(&**bits, value);
+        if let Cell::Gauge(level) = self.series(Shape::Gauge, name, help, labels, Cell::gauge) {
+            level.set(value);
         }
     }
-}
-
-/// Reads a counter.
-pub(super) fn count(count: &AtomicU64) -> u64 {
-    count.load(Ordering::Relaxed)
-}
-
-/// Reads a gauge.
-pub(super) fn level(bits: &AtomicU64) -> f64 {
-    f64::from_bits(bits.load(Ordering::Relaxed))
 }

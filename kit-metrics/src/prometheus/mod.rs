@@ -51,6 +51,7 @@
 
 mod family;
 mod histogram;
+mod level;
 mod name;
 mod page;
 

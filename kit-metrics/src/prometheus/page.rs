@@ -1,10 +1,11 @@
 use super::{
-    family::{self, Cell, Family, Labels, Shape},
+    family::{Cell, Family, Labels, Shape},
     histogram::Snapshot,
 };
 use std::{
     collections::{BTreeMap, HashSet},
     fmt::{self, Write as _},
+    sync::atomic::Ordering,
 };
 
 /// A page in the text format 0.0.4, while it is being put together.
@@ -58,10 +59,10 @@ impl<'a> Page<'a> {
             for (labels, cell) in family.all() {
                 match cell {
                     Cell::Counter(count) => {
-                        line(out, name, "", labels, None, family::count(count))?;
+                        line(out, name, "", labels, None, count.load(Ordering::Relaxed))?;
                     }
-                    Cell::Gauge(bits) => {
-                        line(out, name, "", labels, None, Number(family::level(bits)))?;
+                    Cell::Gauge(level) => {
+                        line(out, name, "", labels, None, Number(level.value()))?;
                     }
                     Cell::Histogram(buckets) => {
                         histogram(out, name, labels, &buckets.snapshot())?;

@@ -111,9 +111,9 @@ impl Series {
     ) -> Option<&Histogram> {
         let find = |slot: Slot, spare| {
             let (place, ()) = self.routes.at(slot)?;
-            let bytes = u32::try_from(slot.0).unwrap_or(u32::MAX).to_le_bytes();
-            let ends = [ending.status, ending.error].map(u16::to_le_bytes);
-            let hash = hash(bytes.into_iter().chain(ends.into_iter().flatten()));
+            let number =
+                (slot.0 as u64) << 32 | u64::from(ending.status) << 16 | u64::from(ending.error);
+            let hash = hash(number, &[]);
             let slot = self.histograms.find_or_insert(
                 hash,
                 |key| *key == (slot, ending),
@@ -137,5 +137,5 @@ fn other(method: u8) -> Place {
 }
 
 fn hash_place(method: u8, route: Option<&str>) -> u64 {
-    hash(std::iter::once(method).chain(route.unwrap_or_default().bytes()))
+    hash(method.into(), route.unwrap_or_default().as_bytes())
 }

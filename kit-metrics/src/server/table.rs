@@ -80,13 +80,19 @@ impl<K, V> Table<K, V> {
     }
 }
 
-/// Hashes a key: FNV-1a, and a last mix, since its low bits choose the slot.
+/// Hashes a key: a number, and perhaps a text, eight bytes at a time.
 ///
 /// The keys are the program's own names, and there is a bound on them, so
-/// nobody gains by collisions.
-pub(super) fn hash(parts: impl IntoIterator<Item = u8>) -> u64 {
-    let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+/// nobody gains by collisions. The multiplier is 2^64 by the golden ratio
+/// (Knuth's multiplicative hashing); it moves entropy up, the last shift moves
+/// it down again to where the slot is read.
+pub(super) fn hash(number: u64, text: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(MULTIPLIER);
+    let hash = text.chunks(8).fold(mix(0, number), |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(hash, u64::from_le_bytes(word))
     });
     hash ^ (hash >> 32)
 }
@@ -98,7 +104,7 @@ mod tests {
 
     fn insert(table: &Table<u8, ()>, key: u8, spare: usize) -> Option<usize> {
         table
-            .find_or_insert(hash([key]), |other| *other == key, spare, || (key, ()))
+            .find_or_insert(hash(key.into(), &[]), |other| *other == key, spare, || (key, ()))
             .map(|slot| slot.0)
     }
 
@@ -108,8 +114,8 @@ mod tests {
         let slot = insert(&table, 7, 0);
         assert!(slot.is_some());
         assert_eq!(insert(&table, 7, 0), slot);
-        assert_eq!(table.find(hash([7]), |key| *key == 7).map(|slot| slot.0), slot);
-        assert_eq!(table.find(hash([8]), |key| *key == 8), None);
+        assert_eq!(table.find(hash(7, &[]), |key| *key == 7).map(|slot| slot.0), slot);
+        assert_eq!(table.find(hash(8, &[]), |key| *key == 8), None);
     }
 
     #[test]
