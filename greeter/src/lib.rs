@@ -1,1 +1,32 @@
-//! To come.
+//! The example service of the kit: the shortest true use of every crate.
+//!
+//! Read `service` for what it does, `endpoints` for what surrounds it,
+//! `transport` for what carries it, `discovery` for where it is found, and
+//! `serve` for how it lives and ends. `flags`, `log` and `call` are the parts
+//! of a program that any service would have.
+
+pub mod call;
+pub mod discovery;
+pub mod endpoints;
+pub mod flags;
+pub mod log;
+pub mod serve;
+pub mod service;
+pub mod transport;
+
+/// What is generated from `proto/greeter/v1/greeter.proto`, by
+/// `cargo xtask codegen`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::pedantic,
+    clippy::use_self,
+    reason = "generated"
+)]
+pub mod pb {
+    include!("pb/greeter.v1.rs");
+
+    /// The descriptors of the greeter's services, for reflection.
+    pub const DESCRIPTOR: &[u8] = include_bytes!("pb/greeter.bin");
+}

@@ -1,0 +1,117 @@
+//! Logs: one event, one line.
+
+use http::Extensions;
+use kit_transport::{Call, End, Hook, Observer, Outcome, RequestId};
+use std::{net::IpAddr, str::FromStr};
+use tracing_subscriber::{EnvFilter, prelude::*};
+
+/// The target of the access log, for filters: `info,access=warn`.
+pub const TARGET: &str = "access";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `key=value` pairs.
+    #[default]
+    Logfmt,
+    /// A JSON object.
+    Json,
+}
+
+/// The [`Hook`] that logs every request once, when it has ended, with its
+/// outcome: at error level if that is the service's fault, else at info.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccessLog;
+
+/// Logs one request.
+#[derive(Debug)]
+pub struct Line {
+    protocol: &'static str,
+    method: String,
+    route: Option<String>,
+    peer: Option<IpAddr>,
+    request_id: Option<RequestId>,
+}
+
+/// Sends events to standard error, those that `filter` lets through.
+///
+/// Does nothing if the process has a subscriber already.
+pub fn install(filter: &str, format: Format) {
+    // Checked when the flags were read.
+    let filter = EnvFilter::try_new(filter).unwrap_or_default();
+    let registry = tracing_subscriber::registry().with(filter);
+    let _ = match format {
+        Format::Logfmt => {
+            registry.with(tracing_logfmt::builder().layer().with_writer(std::io::stderr)).try_init()
+        }
+        Format::Json => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+    };
+}
+
+// ===== impl Format =====
+
+impl FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "logfmt" => Ok(Self::Logfmt),
+            "json" => Ok(Self::Json),
+            _ => Err("write logfmt or json"),
+        }
+    }
+}
+
+// ===== impl AccessLog =====
+
+impl Hook for AccessLog {
+    type Observer = Option<Line>;
+
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Option<Line> {
+        tracing::enabled!(target: TARGET, tracing::Level::ERROR).then(|| Line {
+            protocol: call.protocol.name(),
+            method: call.method.to_owned(),
+            route: call.route.map(str::to_owned),
+            // A socket for both versions shows IPv4 peers as mapped addresses.
+            peer: call.peer.and_then(|peer| peer.addr()).map(|addr| addr.ip().to_canonical()),
+            request_id: extensions.get::<RequestId>().cloned(),
+        })
+    }
+}
+
+// ===== impl Line =====
+
+impl Observer for Line {
+    fn finish(self, end: &End) {
+        macro_rules! request {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: TARGET,
+                    protocol = self.protocol,
+                    method = self.method,
+                    route = self.route,
+                    outcome = %end.outcome,
+                    status = end.status.map(|status| status.as_u16()),
+                    duration_us = u64::try_from(end.duration.as_micros()).unwrap_or(u64::MAX),
+                    received = end.received,
+                    sent = end.sent,
+                    request_id = self.request_id.as_ref().map(RequestId::as_str),
+                    peer = self.peer.map(tracing::field::display),
+                    error = end.error.as_deref(),
+                    "request",
+                )
+            };
+        }
+        match end.outcome {
+            Outcome::Failed(kind) if kind.is_server() => request!(error),
+            _ => request!(info),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The endpoints over gRPC, and a client of the greeting.
+
+use crate::{
+    endpoints::{Endpoints, Error, Greeting, Hello},
+    pb::{
+        self, GreetingRequest, GreetingResponse,
+        greeter_server::{self, GreeterServer},
+    },
+};
+use axum::body::Body;
+use http::Uri;
+use kit_endpoint::Endpoint;
+use kit_transport_grpc::{BadDescriptor, CallError, Client, Health, Server, Unary, reflection};
+use std::convert::Infallible;
+use tokio::sync::watch;
+use tonic::{Response, Status, service::Routes, transport::Channel};
+use tower::ServiceExt;
+
+/// The greeting's method, as gRPC names it.
+pub const GREETING: &str = "/greeter.v1.Greeter/Greeting";
+
+/// Serves `endpoints`, gRPC's health check fed by `ready`, and reflection.
+///
+/// # Errors
+///
+/// Fails if the descriptor of the service is not one.
+pub fn routes<H, G>(
+    endpoints: Endpoints<H, G>,
+    ready: watch::Receiver<bool>,
+) -> Result<Routes, BadDescriptor>
+where
+    G: Endpoint<Hello, Response = Greeting, Error = Error>,
+{
+    let greeter = GreeterServer::new(Greeter(Server::new(endpoints.greeting, decode, encode)));
+    // The article's own name for the same method, with the same messages.
+    let article = greeter.clone().map_request(|mut request: http::Request<Body>| {
+        *request.uri_mut() = Uri::from_static(GREETING);
+        request
+    });
+    let health = Health::new(ready.clone())
+        .service("greeter.v1.Greeter", ready.clone())
+        .service("pb.Greeter", ready);
+    let (reflection, reflection_alpha) = reflection(&[pb::DESCRIPTOR])?;
+    let routes = Routes::new(greeter)
+        .add_service(health.into_server())
+        .add_service(reflection)
+        .add_service(reflection_alpha);
+    Ok(routes.into_axum_router().route_service("/pb.Greeter/Greeting", article).into())
+}
+
+struct Greeter<S>(S);
+
+#[tonic::async_trait]
+impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Greeter<S> {
+    async fn greeting(
+        &self,
+        request: tonic::Request<GreetingRequest>,
+    ) -> Result<Response<GreetingResponse>, Status> {
+        self.0.serve(request).await
+    }
+}
+
+fn decode(GreetingRequest { name }: GreetingRequest) -> Result<Hello, Infallible> {
+    Ok(Hello { name })
+}
+
+fn encode(Greeting { greeting }: Greeting) -> Result<GreetingResponse, Infallible> {
+    Ok(GreetingResponse { greeting })
+}
+
+/// Returns the greeting of the greeter behind `channel`.
+pub fn client(channel: Channel) -> impl Endpoint<Hello, Response = Greeting, Error = CallError> {
+    let encode = |Hello { name }: Hello| Ok::<_, Infallible>(GreetingRequest { name });
+    let decode =
+        |reply: GreetingResponse| Ok::<_, Infallible>(Greeting { greeting: reply.greeting });
+    Client::new(channel, GREETING, encode, decode)
+}

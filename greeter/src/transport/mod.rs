@@ -1,0 +1,5 @@
+//! What carries the endpoints.
+
+pub mod debug;
+pub mod grpc;
+pub mod http;
