@@ -341,7 +341,13 @@ async fn at_the_limit_newcomers_wait_until_a_connection_closes() {
     assert_eq!(Said::of(&handle).0["serve_accept_pauses_total"], "1");
     drop(first);
     assert!(timeout(Duration::from_secs(1), reply(&mut third)).await.unwrap().ends_with("/a"));
-    assert_eq!(Said::of(&handle).0["serve_connections_total"], "3");
+    drop(third);
+    settle().await;
+    assert_eq!(handle.connections(), 1);
+    let _fourth = net.connect();
+    settle().await;
+    assert_eq!(Said::of(&handle).0["serve_accept_pauses_total"], "3");
+    assert_eq!(Said::of(&handle).0["serve_connections_total"], "4");
 }
 
 #[tokio::test(start_paused = true)]
@@ -475,6 +481,37 @@ async fn each_http2_stream_in_flight_is_listed() {
     }
     settle().await;
     assert_eq!(handle.in_flight(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_over_64_kib_is_refused() {
+    let (net, pipes) = Net::new();
+    let _running = start(serve(pipes, service!(Gate::new())));
+    for (size, status) in [(32 * 1024, "200"), (100 * 1024, "431")] {
+        let mut pipe = net.connect();
+        let head = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(size));
+        // The rest of a head that is refused may find nobody to read it.
+        let _ = pipe.write_all(head.as_bytes()).await;
+        assert!(reply(&mut pipe).await.starts_with(&format!("HTTP/1.1 {status} ")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_over_the_limit_wait() {
+    let (net, pipes) = Net::new();
+    let gate = Gate::new();
+    let (handle, _running) = start(serve(pipes, service!(gate)).max_streams(2));
+    let (mut sender, connection) = http2(net.connect()).await;
+    let _connection = tokio::spawn(connection);
+    // The limit is known after the first reply.
+    sender.send_request(get("/a")).await.unwrap();
+    let all: Vec<_> = (0..3).map(|_| tokio::spawn(sender.send_request(get("/wait")))).collect();
+    settle().await;
+    assert_eq!(handle.in_flight().len(), 2);
+    gate.open();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
