@@ -10,6 +10,8 @@ use crate::step::Result;
 struct Generated {
     /// From `include`.
     protos: &'static [&'static str],
+    /// Described for reflection beside them, without code of their own.
+    described: &'static [&'static str],
     /// The folder that imports are looked up in.
     include: &'static str,
     /// The folder that is written, whole: one Rust file per protobuf package, and the descriptors.
@@ -20,7 +22,9 @@ struct Generated {
 
 /// All that is generated in the workspace.
 const GENERATED: [Generated; 1] = [Generated {
-    protos: &["greeter/v1/greeter.proto", "pb/greeter.proto"],
+    protos: &["greeter/v1/greeter.proto"],
+    // The same messages under the article's name: the greeter's server answers both.
+    described: &["pb/greeter.proto"],
     include: "greeter/proto",
     out: "greeter/src/pb",
     descriptors: "greeter.bin",
@@ -59,13 +63,15 @@ pub(crate) fn check() -> Result {
 
 impl Generated {
     fn generate(&self) -> Result<Files> {
-        let mut descriptors = protox::compile(self.protos, [self.include])?;
+        let code = protox::compile(self.protos, [self.include])?;
+        let all = self.protos.iter().chain(self.described);
+        let mut descriptors = protox::compile(all, [self.include])?;
         let folder = tempfile::tempdir()?;
         tonic_prost_build::configure()
             // The client takes any service: which transport is the program's choice.
             .build_transport(false)
             .out_dir(folder.path())
-            .compile_fds(descriptors.clone())?;
+            .compile_fds(code)?;
         let mut files = read(folder.path())?;
         // Reflection tells types, not comments.
         for file in &mut descriptors.file {
