@@ -692,6 +692,63 @@ async fn dropping_the_server_cuts_every_connection_and_ends_a_drain() {
     assert_eq!((handle.connections(), handle.in_flight().len()), (0, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn dropping_the_server_drops_the_services_of_http2_streams() {
+    let (net, pipes) = Net::new();
+    let (alive, mut gone) = mpsc::channel::<()>(1);
+    let service = tower::service_fn(move |_: Request<Incoming>| {
+        let alive = alive.clone();
+        async move {
+            alive.closed().await;
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        }
+    });
+    let (handle, running) = start(serve(pipes, service));
+    let (mut sender, connection) = http2(net.connect()).await;
+    let _connection = tokio::spawn(connection);
+    let _stream = tokio::spawn(sender.send_request(get("/a")));
+    settle().await;
+    assert_eq!(handle.in_flight().len(), 1);
+    running.abort();
+    assert_eq!(timeout(Duration::from_secs(1), gone.recv()).await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgraded_connection_belongs_to_the_service() {
+    let (net, pipes) = Net::new();
+    let service = tower::service_fn(|request: Request<Incoming>| async move {
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+            io.write_all(b"upgraded").await.unwrap();
+            let mut rest = String::new();
+            io.read_to_string(&mut rest).await.unwrap();
+            io.write_all(rest.as_bytes()).await.unwrap();
+        });
+        let reply = Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header("connection", "upgrade")
+            .header("upgrade", "echo")
+            .body(Empty::<Bytes>::new());
+        Ok::<_, Infallible>(reply.unwrap())
+    });
+    let (handle, running) = start(serve(pipes, service));
+    let mut pipe = net.connect();
+    let get = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    pipe.write_all(get).await.unwrap();
+    let mut replied = Vec::new();
+    while !replied.ends_with(b"upgraded") {
+        assert_ne!(pipe.read_buf(&mut replied).await.unwrap(), 0);
+    }
+    handle.drain().await;
+    running.await.unwrap().unwrap();
+    sleep(Duration::from_secs(500)).await;
+    pipe.write_all(b"still here").await.unwrap();
+    pipe.shutdown().await.unwrap();
+    let mut rest = String::new();
+    pipe.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "still here");
+}
+
 #[test]
 fn public_types_are_send_and_sync() {
     const fn assert_send_sync<T: Send + Sync>() {}
