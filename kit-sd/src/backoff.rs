@@ -55,6 +55,7 @@ impl Backoff {
     /// Spreads a period by a tenth up or down, so that what began together
     /// does not go on so.
     pub(crate) fn spread(&mut self, period: Duration) -> Duration {
-        period.mul_f64(0.9 + 0.2 * self.random.f64())
+        let spread = period.as_secs_f64() * (0.9 + 0.2 * self.random.f64());
+        Duration::try_from_secs_f64(spread).unwrap_or(period)
     }
 }

@@ -38,8 +38,8 @@ struct Keeping<R> {
 }
 
 /// Readiness whose end is not its loss: the last word of a sender that is gone
-/// counts for ever.
-struct Readiness(Option<watch::Receiver<bool>>, bool);
+/// counts for ever. Without a sender it is ready.
+struct Readiness(Option<watch::Receiver<bool>>);
 
 // ===== impl Keeper =====
 
@@ -116,7 +116,7 @@ impl<R: Registrar> Keeper<R> {
         let (status, watched) = watch::channel(status);
         let keeping = Keeping {
             registrar: Arc::new(self.registrar),
-            ready: Readiness(self.ready, true),
+            ready: Readiness(self.ready),
             stop: stopped,
             backoff: self.backoff,
             limit: self.limit,
@@ -247,16 +247,16 @@ impl<R: Registrar> Keeping<R> {
 
 impl Readiness {
     fn get(&mut self) -> bool {
-        self.0.as_mut().map_or(self.1, |ready| *ready.borrow_and_update())
+        self.0.as_mut().is_none_or(|ready| *ready.borrow_and_update())
     }
 
     /// Waits for a value that was not got yet.
     async fn changed(&mut self) {
-        let Some(ready) = &mut self.0 else { return pending().await };
-        if ready.changed().await.is_err() {
-            self.1 = *ready.borrow();
-            self.0 = None;
-            pending::<()>().await;
+        if let Some(ready) = &mut self.0
+            && ready.changed().await.is_ok()
+        {
+            return;
         }
+        pending::<()>().await;
     }
 }

@@ -64,6 +64,8 @@ impl Fake {
         let hangs = {
             let mut registry = self.0.lock().unwrap();
             registry.heard.push(what);
+            // A loop without a pause would hold the paused clock for ever.
+            assert!(registry.heard.len() < 10_000, "called without end");
             registry.hangs
         };
         if hangs {
@@ -173,6 +175,18 @@ async fn a_registry_that_is_away_is_asked_again_and_the_registration_stays() {
     fake.set(|registry| registry.is_up = true);
     status.wait_for(|status| status.error.is_none()).await.unwrap();
     assert_eq!(status.get().registrations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_failed_is_sent_again_within_its_period() {
+    let fake = Fake::new(true);
+    let slow = Backoff::new(PERIOD * 1000, PERIOD * 1000).seed(1);
+    let registration = Keeper::new(fake.clone()).backoff(slow).spawn();
+    settle().await;
+    fake.set(|registry| registry.is_up = false);
+    sleep(PERIOD * 10).await;
+    let failures = registration.status().get().failures;
+    assert!((8..=11).contains(&failures), "{failures}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use kit_endpoint::{Fault, Kind};
 use kit_sd::{Balancer, Endpoints, Instance, RoundRobin};
 use std::{
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -40,11 +40,14 @@ fn of_none_there_is_none_to_pick() {
 fn many_threads_share_one_turn() {
     let balancer = Arc::new(RoundRobin::new(endpoints(4)));
     let counts: Arc<[AtomicU32; 4]> = Arc::default();
+    let start = Arc::new(Barrier::new(100));
     let threads: Vec<_> = (0..100)
         .map(|_| {
             let (balancer, counts) = (Arc::clone(&balancer), Arc::clone(&counts));
+            let start = Arc::clone(&start);
             thread::spawn(move || {
-                for _ in 0..100 {
+                start.wait();
+                for _ in 0..1000 {
                     counts[balancer.pick().unwrap()].fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -53,5 +56,5 @@ fn many_threads_share_one_turn() {
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!(counts.each_ref().map(|count| count.load(Ordering::Relaxed)), [2500; 4]);
+    assert_eq!(counts.each_ref().map(|count| count.load(Ordering::Relaxed)), [25_000; 4]);
 }

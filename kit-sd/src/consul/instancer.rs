@@ -30,7 +30,7 @@ impl Query {
     /// adds as jitter, and 10 s for the answer to arrive.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        self.wait + self.wait / 16 + Duration::from_secs(10)
+        self.wait.saturating_add(self.wait / 16).saturating_add(Duration::from_secs(10))
     }
 }
 
