@@ -1,10 +1,9 @@
 //! The greeter's client: `greeter call`.
 
 use crate::{
-    discovery,
+    client,
     endpoints::{Greeting, Hello},
     flags::{Call, Target},
-    transport::{grpc, http},
 };
 use kit_endpoint::{DeadlineLayer, Endpoint, Request};
 use kit_sd::consul::Agent;
@@ -27,20 +26,25 @@ pub async fn call(flags: Call) -> Result<String, BoxError> {
     match target {
         Target::Http(authority) => {
             let pool = kit_transport_http::pool(CONNECT);
-            greet(http::client(pool, &authority)?, hello).await
+            greet(client::http(pool, &authority)?, hello).await
         }
         Target::Grpc(authority) => {
             let channel = kit_transport_grpc::channel(&format!("grpc://{authority}"))?;
-            greet(grpc::client(channel), hello).await
+            greet(client::grpc(channel), hello).await
         }
         Target::Consul { addr, service } => {
             let agent = Agent::new(&addr)?;
-            greet(discovery::client(agent, &service, timeout).await?, hello).await
+            greet(client::found(agent, &service, timeout).await?, hello).await
         }
     }
 }
 
-async fn greet<E>(endpoint: E, hello: Request<Hello>) -> Result<String, BoxError>
+/// Asks `endpoint`, and gives up at the request's deadline.
+///
+/// # Errors
+///
+/// Fails if it does, or takes too long.
+pub async fn greet<E>(endpoint: E, hello: Request<Hello>) -> Result<String, BoxError>
 where
     E: Endpoint<Hello, Response = Greeting>,
 {

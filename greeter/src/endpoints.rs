@@ -88,24 +88,23 @@ pub fn endpoints<S: Service + Clone + Send + Sync + 'static>(
 
 // ===== impl Error =====
 
-impl Fault for Error {
-    fn inner(&self) -> Option<&dyn Fault> {
-        match self {
-            Self::Service(_) => None,
-            Self::Open(fact) => Some(fact),
-            Self::Expired(fact) => Some(fact),
-            Self::Panicked(fact) => Some(fact),
-        }
-    }
-
+impl Fault for service::Error {
     fn kind(&self) -> Kind {
-        self.inner().map_or(Kind::InvalidArgument, Fault::kind)
+        Kind::InvalidArgument
     }
 
     fn describe(&self, details: &mut Details) {
-        match self {
-            Self::Service(error) => drop(details.violation("name", error.to_string())),
-            _ => self.inner().into_iter().for_each(|fact| fact.describe(details)),
-        }
+        details.violation("name", self.to_string());
+    }
+}
+
+impl Fault for Error {
+    fn inner(&self) -> Option<&dyn Fault> {
+        Some(match self {
+            Self::Service(fault) => fault,
+            Self::Open(fact) => fact,
+            Self::Expired(fact) => fact,
+            Self::Panicked(fact) => fact,
+        })
     }
 }

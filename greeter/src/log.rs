@@ -3,7 +3,8 @@
 use http::Extensions;
 use kit_transport::{Call, End, Hook, Observer, Outcome, RequestId};
 use std::{net::IpAddr, str::FromStr};
-use tracing_subscriber::{EnvFilter, prelude::*};
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, prelude::*};
 
 /// The target of the access log, for filters: `info,access=warn`.
 pub const TARGET: &str = "access";
@@ -37,22 +38,23 @@ pub struct Line {
 ///
 /// Does nothing if the process has a subscriber already.
 pub fn install(filter: &str, format: Format) {
+    let _ = subscriber(filter, format, std::io::stderr).try_init();
+}
+
+/// Returns what writes events to `writer`, those that `filter` lets through.
+pub fn subscriber<W>(filter: &str, format: Format, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     // Checked when the flags were read.
     let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter);
-    let _ = match format {
-        Format::Logfmt => {
-            registry.with(tracing_logfmt::builder().layer().with_writer(std::io::stderr)).try_init()
+    let layer = match format {
+        Format::Logfmt => tracing_logfmt::builder().layer().with_writer(writer).boxed(),
+        Format::Json => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).boxed()
         }
-        Format::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(std::io::stderr),
-            )
-            .try_init(),
     };
+    tracing_subscriber::registry().with(filter).with(layer)
 }
 
 // ===== impl Format =====

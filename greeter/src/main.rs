@@ -20,7 +20,10 @@ async fn main() -> ExitCode {
         Ok(Command::Print(text)) => say(&text),
         Ok(Command::Serve(flags)) => {
             log::install(&flags.log, flags.log_format);
-            serve::serve(flags).await
+            match kit_run::signals() {
+                Ok(signals) => serve::serve(flags, signals, |ports| say(&ports.to_string())).await,
+                Err(error) => Err(error.into()),
+            }
         }
         Ok(Command::Call(flags)) => match call::call(flags).await {
             Ok(greeting) => say(&format!("{greeting}\n")),

@@ -1,7 +1,7 @@
 //! What the greeter does, in plain Rust: nothing here knows of the kit, of
 //! HTTP or of gRPC.
 
-use std::{error, fmt};
+use std::fmt;
 
 /// The longest name that is greeted, in bytes.
 pub const LONGEST_NAME: usize = 256;
@@ -33,12 +33,9 @@ pub enum Error {
 pub struct Greeter;
 
 /// A middleware of the service, not of a transport: says each call, and what
-/// came of it, into `log`.
+/// came of it, by a function.
 #[derive(Debug, Clone, Copy)]
-pub struct Logging<S, F> {
-    service: S,
-    log: F,
-}
+pub struct Logging<S>(pub S, pub fn(fmt::Arguments<'_>));
 
 // ===== impl Greeter =====
 
@@ -58,23 +55,16 @@ impl Service for Greeter {
 
 // ===== impl Logging =====
 
-impl<S: Service, F: Fn(fmt::Arguments<'_>)> Logging<S, F> {
-    /// Logs what `service` is asked into `log`.
-    pub const fn new(service: S, log: F) -> Self {
-        Self { service, log }
-    }
-}
-
-impl<S: Service, F: Fn(fmt::Arguments<'_>)> Service for Logging<S, F> {
+impl<S: Service> Service for Logging<S> {
     fn health(&self) -> bool {
-        let healthy = self.service.health();
-        (self.log)(format_args!("health() = {healthy}"));
+        let healthy = self.0.health();
+        (self.1)(format_args!("health() = {healthy}"));
         healthy
     }
 
     fn greeting(&self, name: &str) -> Result<String, Error> {
-        let greeting = self.service.greeting(name);
-        (self.log)(format_args!("greeting({name:?}) = {greeting:?}"));
+        let greeting = self.0.greeting(name);
+        (self.1)(format_args!("greeting({name:?}) = {greeting:?}"));
         greeting
     }
 }
@@ -83,13 +73,11 @@ impl<S: Service, F: Fn(fmt::Arguments<'_>)> Service for Logging<S, F> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EmptyName => f.write_str("the name is missing or empty: say whom to greet"),
-            Self::LongName => {
-                write!(f, "the name is too long: give at most {LONGEST_NAME} bytes")
-            }
-        }
+        f.write_str(match self {
+            Self::EmptyName => "the name is missing or empty: say whom to greet",
+            Self::LongName => "the name is too long: give at most 256 bytes",
+        })
     }
 }
 
-impl error::Error for Error {}
+impl std::error::Error for Error {}

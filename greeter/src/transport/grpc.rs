@@ -1,4 +1,4 @@
-//! The endpoints over gRPC, and a client of the greeting.
+//! The endpoints over gRPC.
 
 use crate::{
     endpoints::{Endpoints, Error, Greeting, Hello},
@@ -10,14 +10,16 @@ use crate::{
 use axum::body::Body;
 use http::Uri;
 use kit_endpoint::Endpoint;
-use kit_transport_grpc::{BadDescriptor, CallError, Client, Health, Server, Unary, reflection};
+use kit_transport_grpc::{BadDescriptor, Health, Server, Unary, reflection};
 use std::convert::Infallible;
 use tokio::sync::watch;
-use tonic::{Response, Status, service::Routes, transport::Channel};
+use tonic::{Response, Status, service::Routes};
 use tower::ServiceExt;
 
 /// The greeting's method, as gRPC names it.
 pub const GREETING: &str = "/greeter.v1.Greeter/Greeting";
+/// The article's own name for it, with the same messages.
+pub const ARTICLE: &str = "/pb.Greeter/Greeting";
 
 /// Serves `endpoints`, gRPC's health check fed by `ready`, and reflection.
 ///
@@ -32,7 +34,6 @@ where
     G: Endpoint<Hello, Response = Greeting, Error = Error>,
 {
     let greeter = GreeterServer::new(Greeter(Server::new(endpoints.greeting, decode, encode)));
-    // The article's own name for the same method, with the same messages.
     let article = greeter.clone().map_request(|mut request: http::Request<Body>| {
         *request.uri_mut() = Uri::from_static(GREETING);
         request
@@ -45,7 +46,7 @@ where
         .add_service(health.into_server())
         .add_service(reflection)
         .add_service(reflection_alpha);
-    Ok(routes.into_axum_router().route_service("/pb.Greeter/Greeting", article).into())
+    Ok(routes.into_axum_router().route_service(ARTICLE, article).into())
 }
 
 struct Greeter<S>(S);
@@ -66,12 +67,4 @@ fn decode(GreetingRequest { name }: GreetingRequest) -> Result<Hello, Infallible
 
 fn encode(Greeting { greeting }: Greeting) -> Result<GreetingResponse, Infallible> {
     Ok(GreetingResponse { greeting })
-}
-
-/// Returns the greeting of the greeter behind `channel`.
-pub fn client(channel: Channel) -> impl Endpoint<Hello, Response = Greeting, Error = CallError> {
-    let encode = |Hello { name }: Hello| Ok::<_, Infallible>(GreetingRequest { name });
-    let decode =
-        |reply: GreetingResponse| Ok::<_, Infallible>(Greeting { greeting: reply.greeting });
-    Client::new(channel, GREETING, encode, decode)
 }

@@ -1,39 +1,32 @@
-//! The endpoints over HTTP, and a client of the greeting.
+//! The endpoints over HTTP.
 
 use crate::endpoints::{Endpoints, Error, Greeting, Health, Hello};
 use axum::{Router, routing::get_service};
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, Uri, header, uri::InvalidUri};
+use http::{Method, Response, StatusCode, header};
 use kit_endpoint::{Endpoint, Fault, Kind, Request};
 use kit_transport::Hook;
-use kit_transport_http::{CallError, Client, DecodeError, EncodeError, Pool, Server, json, query};
+use kit_transport_http::{DecodeError, EncodeError, Server, json, query};
 use tower::service_fn;
-use tower_http::{
-    compression::CompressionLayer, cors::CorsLayer, sensitive_headers::SetSensitiveHeadersLayer,
-};
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
 
-/// There is nothing to answer the request.
+/// There is nothing at this path, or nothing by this method.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-enum Unrouted {
-    #[error("there is nothing here: try /greeting?name=Ada")]
-    Path,
-    #[error("this is only read: use GET")]
-    Method,
-}
+#[error("there is only GET of /greeting?name=NAME and of /health")]
+struct Unrouted(Kind);
 
 /// Serves `endpoints`, watched by `hook`: `GET /greeting?name=` and
 /// `GET /health`.
-pub fn router<HealthEp, GreetingEp, H>(
-    endpoints: Endpoints<HealthEp, GreetingEp>,
-    hook: H,
-) -> Router
+pub fn router<H, G, K>(endpoints: Endpoints<H, G>, hook: K) -> Router
 where
-    HealthEp: Endpoint<(), Response = Health, Error = Error>,
-    GreetingEp: Endpoint<Hello, Response = Greeting, Error = Error>,
-    H: Hook<Observer: Send + 'static> + Send + Sync + 'static,
+    H: Endpoint<(), Response = Health, Error = Error>,
+    G: Endpoint<Hello, Response = Greeting, Error = Error>,
+    K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
 {
-    let unrouted = |why: Unrouted| {
-        let refuse = service_fn(move |_: Request<()>| async move { Err::<(), _>(why) });
+    let unrouted = |kind| {
+        let refuse = service_fn(move |_: Request<()>| async move { Err::<(), _>(Unrouted(kind)) });
         Server::new(refuse, nothing, json::encode).hook(hook.clone())
     };
     let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
@@ -41,11 +34,11 @@ where
     let greeting = get_service(greeting.route("/greeting").hook(hook.clone()));
     let health = get_service(health.route("/health").hook(hook.clone()));
     Router::new()
-        .route("/greeting", greeting.fallback_service(unrouted(Unrouted::Method)))
-        .route("/health", health.fallback_service(unrouted(Unrouted::Method)))
-        .fallback_service(unrouted(Unrouted::Path))
+        .route("/greeting", greeting.fallback_service(unrouted(Kind::MethodNotAllowed)))
+        .route("/health", health.fallback_service(unrouted(Kind::MethodNotAllowed)))
+        .fallback_service(unrouted(Kind::NotFound))
         .layer(CompressionLayer::new())
-        .layer(CorsLayer::new().allow_methods([Method::GET]).allow_origin(tower_http::cors::Any))
+        .layer(CorsLayer::new().allow_methods([Method::GET]).allow_origin(Any))
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
 
@@ -61,24 +54,8 @@ fn encode_health(health: Health) -> Result<Response<Bytes>, EncodeError> {
     Ok(response)
 }
 
-/// Returns the greeting of the greeter at `authority` (`HOST:PORT`).
-///
-/// # Errors
-///
-/// Fails if that is no authority.
-pub fn client(
-    pool: Pool,
-    authority: &str,
-) -> Result<impl Endpoint<Hello, Response = Greeting, Error = CallError> + use<>, InvalidUri> {
-    let uri: Uri = format!("http://{authority}/greeting").parse()?;
-    Ok(Client::new(pool, query::request(Method::GET, uri), json::reply))
-}
-
 impl Fault for Unrouted {
     fn kind(&self) -> Kind {
-        match self {
-            Self::Path => Kind::NotFound,
-            Self::Method => Kind::MethodNotAllowed,
-        }
+        self.0
     }
 }

@@ -1,5 +1,4 @@
 //! What carries the endpoints.
 
-pub mod debug;
 pub mod grpc;
 pub mod http;

@@ -1,0 +1,87 @@
+//! Clients of the greeting: over HTTP, over gRPC, and wherever Consul says.
+
+use crate::{
+    endpoints::{Greeting, Hello},
+    pb::{GreetingRequest, GreetingResponse},
+    transport::grpc::GREETING,
+};
+use http::{Method, Uri, uri::InvalidUri};
+use kit_endpoint::Endpoint;
+use kit_sd::{Endpoints, Retry, RoundRobin, Watch, consul, retry::Idempotent};
+use kit_transport_grpc as grpc;
+use kit_transport_http::{self as web, Pool, json, query};
+use std::{convert::Infallible, error::Error, fmt, time::Duration};
+use tokio::time::timeout;
+use tonic::transport::Channel;
+
+const ATTEMPTS: u32 = 3;
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// No instance of the service was found.
+#[derive(Debug)]
+pub struct NotFound {
+    service: String,
+    error: Option<String>,
+}
+
+/// Returns the greeting of the greeter at `authority` (`HOST:PORT`), over
+/// HTTP.
+///
+/// # Errors
+///
+/// Fails if that is no authority.
+pub fn http(
+    pool: Pool,
+    authority: &str,
+) -> Result<impl Endpoint<Hello, Response = Greeting, Error = web::CallError> + use<>, InvalidUri> {
+    let uri: Uri = format!("http://{authority}/greeting").parse()?;
+    Ok(web::Client::new(pool, query::request(Method::GET, uri), json::reply))
+}
+
+/// Returns the greeting of the greeter behind `channel`, over gRPC.
+pub fn grpc(
+    channel: Channel,
+) -> impl Endpoint<Hello, Response = Greeting, Error = grpc::CallError> {
+    let encode = |Hello { name }: Hello| Ok::<_, Infallible>(GreetingRequest { name });
+    let decode =
+        |reply: GreetingResponse| Ok::<_, Infallible>(Greeting { greeting: reply.greeting });
+    grpc::Client::new(channel, GREETING, encode, decode)
+}
+
+/// Returns the greeting of whichever instance of `service` is well: found in
+/// Consul, asked in turn over HTTP, and another one if one fails.
+///
+/// # Errors
+///
+/// Fails if there is none within `patience`.
+pub async fn found<C: consul::Client>(
+    consul: C,
+    service: &str,
+    patience: Duration,
+) -> Result<impl Endpoint<Hello, Response = Greeting, Error: Send> + use<C>, NotFound> {
+    let watch = Watch::spawn(consul::Instancer::new(consul, service).passing(true));
+    let mut instances = watch.instances();
+    let found = instances.wait_for(|seen| !seen.instances.is_empty());
+    let found = timeout(patience, found).await.ok().flatten().ok_or_else(|| NotFound {
+        service: service.to_owned(),
+        error: watch.instances().snapshot().state.error().map(str::to_owned),
+    })?;
+    let pool = web::pool(CONNECT);
+    let members = found.instances.iter().filter_map(|instance| {
+        let client = http(pool.clone(), &instance.address.to_string()).ok()?;
+        Some(((**instance).clone(), client))
+    });
+    let balancer = RoundRobin::new(Endpoints::fixed(members));
+    Ok(Retry::new(balancer, ATTEMPTS, patience).retryable(Idempotent))
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "cannot ask Consul for {}: {error}", self.service),
+            None => write!(f, "Consul knows no instance of {} that is well", self.service),
+        }
+    }
+}
+
+impl Error for NotFound {}
