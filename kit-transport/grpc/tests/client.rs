@@ -325,6 +325,20 @@ async fn a_failure_after_the_message_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_lost_in_a_reply_is_unavailable() {
+    let service = service_fn(|_: Call| {
+        let frames = [Ok(message()), Err(std::io::Error::other("cut off"))];
+        let body = StreamBody::new(tokio_stream::iter(frames));
+        let mut response = Response::new(body);
+        response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        ready(Ok::<_, Infallible>(response))
+    });
+    let error = Client::new(service, PATH, encode, decode).oneshot(ada()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(!error.refused());
+}
+
+#[tokio::test]
 async fn a_reply_that_breaks_off_is_a_failure() {
     let client = client_of(|| reply(vec![message()]));
     assert_eq!(client.oneshot(ada()).await.unwrap_err().kind(), Kind::Unknown);
@@ -361,6 +375,13 @@ async fn a_channel_that_fails_is_told_by_its_cause() {
     let error = Client::new(service, PATH, encode, decode).oneshot(ada()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(!error.refused());
+
+    let service =
+        service_fn(|_: Call| ready(Err::<Response<Body>, _>(std::io::Error::other("cut off"))));
+    let error = Client::new(service, PATH, encode, decode).oneshot(ada()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(Report(&error).to_string(), "cannot reach the service: cut off");
+    assert!(!error.refused(), "it may have run");
 
     let service = service_fn(|_: Call| {
         let source = std::io::Error::other("refused");

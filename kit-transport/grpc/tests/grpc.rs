@@ -301,12 +301,13 @@ async fn past_the_deadline_the_handler_is_dropped_and_the_code_is_4() {
         }
     });
     let server = Server::new(endpoint, decode, encode);
-    let service = GrpcLayer::new()
+    let mut service = GrpcLayer::new()
         .hook(RequestIds)
         .finally(ends.finally())
         .layer(Routes::new(GreeterServer::new(Greeter(server))));
 
-    let mut call = task::spawn(service.oneshot(with("grpc-timeout", "100m")));
+    // Held until the end: it must let the handler go by itself.
+    let mut call = task::spawn(service.call(with("grpc-timeout", "100m")));
     assert_pending!(call.poll());
     advance(Duration::from_millis(99)).await;
     assert_pending!(call.poll());
@@ -367,7 +368,7 @@ async fn a_malformed_timeout_says_what_to_do() {
     }
 }
 
-/// A server that streams one message every `every`.
+/// A server that streams five messages, one every `every`, and no status.
 fn streaming(
     every: Duration,
 ) -> impl Service<
@@ -379,7 +380,7 @@ fn streaming(
     service_fn(move |_| {
         let first = frame(&GreetingResponse { greeting: "Hello!".to_owned() });
         let frames = tokio_stream::StreamExt::then(
-            tokio_stream::iter(std::iter::repeat(first)),
+            tokio_stream::iter(std::iter::repeat_n(first, 5)),
             move |data| async move {
                 if !every.is_zero() {
                     tokio::time::sleep(every).await;
@@ -403,6 +404,32 @@ async fn a_stream_ends_with_its_deadline() {
     let end = ends.one();
     assert_eq!(end.outcome, Outcome::Failed(Kind::DeadlineExceeded));
     assert_eq!(end.sent, 26);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_good_is_dropped_at_its_deadline() {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let canary = dropped.clone();
+    let stuck = service_fn(move |_: http::Request<_>| {
+        let canary = Canary(canary.clone());
+        let frames = tokio_stream::StreamExt::map(tokio_stream::pending(), move |data| {
+            let _canary = &canary;
+            Ok::<Frame<bytes::Bytes>, Status>(Frame::data(data))
+        });
+        let body = tonic::body::Body::new(StreamBody::new(frames));
+        ready(Ok::<_, Infallible>(http::Response::new(body)))
+    });
+    let service = GrpcLayer::new().layer(stuck);
+    let mut response = service.oneshot(with("grpc-timeout", "1S")).await.unwrap();
+    let mut frame = task::spawn(response.body_mut().frame());
+    assert_pending!(frame.poll());
+    advance(Duration::from_millis(1001)).await;
+    assert!(frame.is_woken());
+    let trailers = assert_ready!(frame.poll()).unwrap().unwrap().into_trailers().unwrap();
+    drop(frame);
+    assert_eq!(trailers["grpc-status"], "4");
+    assert!(dropped.load(Ordering::SeqCst), "the stream goes on for nobody");
+    assert!(http_body::Body::is_end_stream(response.body()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -462,12 +489,12 @@ where
 fn without_hooks_it_allocates_nothing() {
     let server = Server::new(service_fn(hello), decode, encode);
     let bare = GreeterServer::new(Greeter(server));
-    let base = allocations(&bare);
-    assert!(base > 0);
-    assert_eq!(allocations(&GrpcLayer::new().layer(bare.clone())), base);
-    assert_eq!(allocations(&GrpcLayer::new().hook(Silent).layer(bare.clone())), base);
+    let without = allocations(&bare);
+    assert!(without > 0);
+    assert_eq!(allocations(&GrpcLayer::new().layer(bare.clone())), without);
+    assert_eq!(allocations(&GrpcLayer::new().hook(Silent).layer(bare.clone())), without);
     // The slot, and its place among the extensions.
-    assert!(allocations(&GrpcLayer::new().hook(RequestIds).layer(bare)) > base);
+    assert!(allocations(&GrpcLayer::new().hook(RequestIds).layer(bare)) > without);
 }
 
 // ===== the rest =====

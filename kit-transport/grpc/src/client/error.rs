@@ -32,8 +32,14 @@ pub struct Rejection {
 
 impl Rejection {
     pub(super) fn new(status: Status) -> Self {
-        // OK instead of a message is not a success either.
-        let kind = status::kind(&status).unwrap_or(Kind::Internal);
+        let kind = match status::kind(&status) {
+            // What broke on the way, and tonic cannot name, is as good as
+            // unreachable: gRPC's statuscodes.md asks for UNAVAILABLE.
+            Some(Kind::Unknown) if broke(&status) => Kind::Unavailable,
+            Some(kind) => kind,
+            // OK instead of a message is not a success.
+            None => Kind::Internal,
+        };
         let refused = never_connected(&status);
         Self { status, kind, refused }
     }
@@ -66,6 +72,7 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status.message() {
+            _ if broke(&self.status) => f.write_str("cannot reach the service"),
             "" => write!(f, "the service answered {}", self.kind),
             message => write!(f, "the service answered {}: {message}", self.kind),
         }
@@ -90,6 +97,12 @@ impl Fault for Rejection {
     fn refused(&self) -> bool {
         self.refused
     }
+}
+
+/// Says whether the status was made on this side, of an error: one that came
+/// over the wire has no source.
+fn broke(status: &Status) -> bool {
+    status.source().is_some()
 }
 
 /// Without a connection nothing ran. tonic marks the error that says so.
