@@ -45,6 +45,7 @@ fn a_source_that_its_wrapper_repeats_is_written_once() {
     assert_eq!(report(&["cannot greet: refused", "refused"]), "cannot greet: refused");
     assert_eq!(report(&["a: b: c", "b: c", "c"]), "a: b: c");
     assert_eq!(report(&["a", "a", "b"]), "a: b");
+    assert_eq!(report(&["a", "b: c", "c"]), "a: b: c");
     assert_eq!(report(&["refused by peer", "refused"]), "refused by peer: refused");
 }
 
