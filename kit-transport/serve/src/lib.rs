@@ -65,12 +65,12 @@
 //! | what | default | why |
 //! |---|---|---|
 //! | [first bytes](Server::sniff_timeout) | 10 s | as the head; hyper-util waits without end |
-//! | [head](Server::head_timeout) | 10 s | what Go's documentation and most guides choose for `ReadHeaderTimeout`; nginx allows 60 s, hyper 30 s |
-//! | [idle](Server::idle_timeout) | 75 s | nginx's `keepalive_timeout`, longer than the 60 s for which common load balancers keep an idle connection |
-//! | [connections](Server::max_connections) | 10,000 | about 100 MB of idle ones; raise the process's limit of open files to match |
+//! | [head](Server::head_timeout) | 10 s | a choice: ample for a head over a bad link, where hyper allows 30 s and nginx (`client_header_timeout`) 60 s |
+//! | [idle](Server::idle_timeout) | 75 s | nginx's `keepalive_timeout`; longer than the 60 s of AWS's load balancers, which must be the first to close |
+//! | [connections](Server::max_connections) | 10,000 | a choice: about 210 MB when all have served a request and idle; raise the process's limit of open files to match |
 //! | [HTTP/2 streams](Server::max_streams) | 200 | hyper's; RFC 9113 asks for at least 100 |
 //! | [HTTP/2 ping](Server::ping) | 20 s, 20 s | the time-out is gRPC's (proposal A8); the interval finds a peer that vanished before its requests pile up |
-//! | HTTP/1 head | 64 KiB | a sixth of hyper's, above the 8 to 32 KiB of common proxies |
+//! | HTTP/1 head | 64 KiB | a choice: a sixth of hyper's, which is far above any honest head |
 //! | HTTP/2 header list | 16 KiB | hyper's |
 //!
 //! At the limit of connections the loop stops accepting until one closes, so
