@@ -21,8 +21,7 @@ pub fn register(
 ) -> Result<[Registration; 2], InvalidAddress> {
     let check = HttpCheck::new(format!("http://{}/health", Address::new(host, http)?));
     let keep = |service: String, port| {
-        let id = format!("{service}-{host}-{port}");
-        let instance = Instance::new(service, Address::new(host, port)?).id(id);
+        let instance = Instance::new(service, Address::new(host, port)?);
         let registrar = Registrar::new(consul.clone(), instance).check(check.clone());
         Ok(Keeper::new(registrar).ready(ready.clone()).spawn())
     };

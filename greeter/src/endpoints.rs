@@ -63,7 +63,7 @@ pub fn endpoints<S: Service + Clone + Send + Sync + 'static>(
     service: S,
     ready: watch::Receiver<bool>,
     circuit: Circuit,
-    metrics: &Prometheus,
+    metrics: Prometheus,
 ) -> Endpoints<
     impl Endpoint<(), Response = Health, Error = Error>,
     impl Endpoint<Hello, Response = Greeting, Error = Error>,
@@ -75,7 +75,7 @@ pub fn endpoints<S: Service + Clone + Send + Sync + 'static>(
         async move { Ok(Health { healthy }) }
     });
     let greeting = ServiceBuilder::new()
-        .layer(RedLayer::new(metrics.clone(), "endpoint", &[("endpoint", "greeting")]))
+        .layer(RedLayer::new(metrics, "endpoint", &[("endpoint", "greeting")]))
         .layer(deadline)
         .layer(BreakerLayer::shared(circuit))
         .layer(CatchPanicLayer::new())

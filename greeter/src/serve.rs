@@ -41,7 +41,7 @@ pub async fn serve(
     let circuit = Circuit::new("greeting", Limits::default());
     metrics.collect(circuit.clone());
     let service = Logging(Greeter, |call| tracing::debug!("{call}"));
-    let endpoints = endpoints(service, readiness.clone(), circuit, &metrics);
+    let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone());
     let hook = (RequestIds, (HttpServer::new(metrics.clone()), AccessLog));
     let router = http::router(endpoints.clone(), hook);
     let methods = [grpc::GREETING, grpc::ARTICLE].map(|path| &path[1..]);
