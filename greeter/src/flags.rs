@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
 
     /// Sorts the arguments into flags and words.
     fn read(&mut self, args: impl Iterator<Item = String>) -> Option<Asked> {
-        let mut args = args;
+        let mut args = args.peekable();
         while let Some(arg) = args.next() {
             if arg == "--" {
                 self.words.extend(args);
@@ -317,11 +317,14 @@ impl<'a> Reader<'a> {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (flag, None),
             };
-            let Some(flag) = self.flags.iter().find(|flag| flag.name == name) else {
+            let Some(flag) = SERVE.iter().chain(CALL).find(|flag| flag.name == name) else {
                 self.mistakes.push(format!("there is no flag {arg}"));
                 continue;
             };
-            match value.or_else(|| args.next()) {
+            if !self.flags.iter().any(|flag| flag.name == name) {
+                self.mistakes.push(format!("--{name} is a flag of the other command"));
+            }
+            match value.or_else(|| args.next_if(|next| !next.starts_with('-'))) {
                 Some(value) => {
                     if self.given.insert(flag.name, value).is_some() {
                         self.mistakes.push(format!("--{name} is given twice"));
@@ -443,6 +446,10 @@ impl<'a> Reader<'a> {
     fn consul(&mut self) -> Option<String> {
         let [.., old_host, old_port] = &OLD;
         self.conflict(old_host, &CONSUL);
+        self.conflict(old_port, &CONSUL);
+        if self.given.contains_key(old_port.name) && !self.given.contains_key(old_host.name) {
+            self.mistakes.push("-consul.port goes with -consul.addr HOST: give both".to_owned());
+        }
         let port = self.value(old_port, port);
         match self.value(old_host, host) {
             Some(host) => match Address::new(&host, port.unwrap_or(8500)) {

@@ -1,0 +1,484 @@
+//! Flags and environment.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+use greeter::{
+    flags::{Call, Command, Listen, Mistakes, Serve, Target, parse},
+    log::Format,
+};
+use proptest::prelude::{any, prop, prop_oneof};
+use std::time::Duration;
+
+const ENVIRONMENT: [(&str, &str); 11] = [
+    ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
+    ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
+    ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
+    ("GREETER_CONSUL_ADDR", "consul:8501"),
+    ("GREETER_SERVICE_NAME", "hello"),
+    ("GREETER_ADVERTISE_ADDR", "10.0.0.1"),
+    ("GREETER_DRAIN_DELAY", "2s"),
+    ("GREETER_DRAIN_TIMEOUT", "3s"),
+    ("GREETER_LOG", "warn"),
+    ("GREETER_LOG_FORMAT", "json"),
+    ("GREETER_TIMEOUT", "4s"),
+];
+
+/// Reads a command line, split at its spaces, in an environment.
+fn read_in(line: &str, environment: &[(&str, &str)]) -> Result<Command, Mistakes> {
+    let words = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
+    parse(words, |name| {
+        environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn read(line: &str) -> Result<Command, Mistakes> {
+    read_in(line, &[])
+}
+
+#[track_caller]
+fn serve_in(line: &str, environment: &[(&str, &str)]) -> Serve {
+    match read_in(line, environment) {
+        Ok(Command::Serve(serve)) => serve,
+        other => panic!("{line:?} became {other:?}"),
+    }
+}
+
+#[track_caller]
+fn serve(line: &str) -> Serve {
+    serve_in(line, &[])
+}
+
+#[track_caller]
+fn call(line: &str) -> Call {
+    match read(line) {
+        Ok(Command::Call(call)) => call,
+        other => panic!("{line:?} became {other:?}"),
+    }
+}
+
+#[track_caller]
+fn printed(line: &str) -> String {
+    match read(line) {
+        Ok(Command::Print(text)) => text,
+        other => panic!("{line:?} became {other:?}"),
+    }
+}
+
+/// The mistakes of a command line.
+#[track_caller]
+fn mistakes(line: &str) -> Vec<String> {
+    match read(line) {
+        Err(mistakes) => mistakes.lines().to_vec(),
+        other => panic!("{line:?} became {other:?}"),
+    }
+}
+
+/// Checks that there is one mistake, which says all of `parts`.
+#[track_caller]
+fn assert_mistake(line: &str, parts: &[&str]) {
+    let said = mistakes(line);
+    assert_eq!(said.len(), 1, "{line:?}: {said:?}");
+    for part in parts {
+        assert!(said[0].contains(part), "{line:?}: {part:?} is not in {:?}", said[0]);
+    }
+}
+
+fn listen(flag: &'static str, host: Option<&str>, port: u16) -> Listen {
+    Listen { flag, host: host.map(str::to_owned), port }
+}
+
+// ===== serve =====
+
+#[test]
+fn without_flags_it_serves_where_the_article_does() {
+    let expected = Serve {
+        http: listen("--http-addr", None, 9110),
+        grpc: listen("--grpc-addr", None, 9120),
+        debug: listen("--debug-addr", Some("127.0.0.1"), 9100),
+        consul: None,
+        service: "greeter".to_owned(),
+        advertise: None,
+        drain_delay: Duration::ZERO,
+        drain_timeout: Duration::from_secs(20),
+        log: "info".to_owned(),
+        log_format: Format::Logfmt,
+    };
+    assert_eq!(serve(""), expected);
+    assert_eq!(serve("serve"), expected);
+}
+
+/// What every flag of `serve` says, set at once.
+fn all() -> Serve {
+    Serve {
+        http: listen("--http-addr", Some("127.0.0.1"), 1),
+        grpc: listen("--grpc-addr", Some("127.0.0.1"), 2),
+        debug: listen("--debug-addr", Some("127.0.0.1"), 3),
+        consul: Some("consul:8501".to_owned()),
+        service: "hello".to_owned(),
+        advertise: Some("10.0.0.1".to_owned()),
+        drain_delay: Duration::from_secs(2),
+        drain_timeout: Duration::from_secs(3),
+        log: "warn".to_owned(),
+        log_format: Format::Json,
+    }
+}
+
+#[test]
+fn every_flag_may_have_one_dash_or_two_and_its_value_after_a_space_or_an_equals_sign() {
+    let flags = ENVIRONMENT.iter().filter(|(name, _)| *name != "GREETER_TIMEOUT");
+    let flags: Vec<_> = flags
+        .map(|(name, value)| {
+            (name["GREETER_".len()..].to_ascii_lowercase().replace('_', "-"), *value)
+        })
+        .collect();
+    for dashes in ["-", "--"] {
+        for between in [" ", "="] {
+            let line: Vec<_> = flags
+                .iter()
+                .map(|(name, value)| format!("{dashes}{name}{between}{value}"))
+                .collect();
+            assert_eq!(serve(&line.join(" ")), all());
+        }
+    }
+}
+
+#[test]
+fn every_flag_has_a_variable() {
+    assert_eq!(serve_in("", &ENVIRONMENT), all());
+}
+
+#[test]
+fn a_flag_goes_before_its_variable() {
+    let serve = serve_in("--service-name other", &ENVIRONMENT);
+    assert_eq!(serve, Serve { service: "other".to_owned(), ..all() });
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let empty = ENVIRONMENT.map(|(name, _)| (name, ""));
+    assert_eq!(serve_in("", &empty), serve(""));
+}
+
+#[test]
+fn a_port_alone_is_all_interfaces_and_port_0_any_that_is_free() {
+    for (value, host, port) in [
+        (":9110", None, 9110),
+        (":0", None, 0),
+        ("127.0.0.1:0", Some("127.0.0.1"), 0),
+        ("localhost:65535", Some("localhost"), 65535),
+        ("my-host.example:80", Some("my-host.example"), 80),
+        ("[::1]:9110", Some("::1"), 9110),
+    ] {
+        let serve = serve(&format!("--http-addr {value}"));
+        assert_eq!(serve.http, listen("--http-addr", host, port));
+        assert_eq!(serve.http.to_string(), value);
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_told_with_its_value_and_what_to_write() {
+    for (value, advice) in [
+        ("9110", "write HOST:PORT"),
+        ("localhost", "write HOST:PORT"),
+        ("localhost:", "number from 0 to 65535"),
+        (":65536", "number from 0 to 65535"),
+        (":-1", "number from 0 to 65535"),
+        (":http", "number from 0 to 65535"),
+        ("::1:9110", "in brackets"),
+        ("[::1:9110", "in brackets"),
+        ("a/b:9110", "neither an IP address nor a DNS name"),
+        ("300.1.1.1:9110", "neither an IP address nor a DNS name"),
+    ] {
+        for flag in ["--http-addr", "--grpc-addr", "--debug-addr"] {
+            let quoted = format!("{value:?}");
+            assert_mistake(&format!("{flag} {value}"), &[flag, &quoted, advice]);
+        }
+    }
+}
+
+#[test]
+fn durations_have_a_unit() {
+    for (value, expected) in [
+        ("0s", Duration::ZERO),
+        ("500ms", Duration::from_millis(500)),
+        ("20s", Duration::from_secs(20)),
+        ("2m", Duration::from_mins(2)),
+        ("4294967295ms", Duration::from_millis(4_294_967_295)),
+    ] {
+        assert_eq!(serve(&format!("--drain-timeout {value}")).drain_timeout, expected);
+    }
+    for value in ["20", "s", "ms", "-1s", "1.5s", "1h", "1s2", "4294967296s", "s20"] {
+        assert_mistake(&format!("--drain-timeout={value}"), &["--drain-timeout", value]);
+    }
+}
+
+#[test]
+fn with_a_registry_it_serves_on_for_a_second() {
+    assert_eq!(serve("--consul-addr consul:8500").drain_delay, Duration::from_secs(1));
+    assert_eq!(serve("--consul-addr consul:8500 --drain-delay 0s").drain_delay, Duration::ZERO);
+}
+
+#[test]
+fn other_values_are_checked_too() {
+    for (line, parts) in [
+        ("--service-name a_b", ["--service-name", "letters, digits and hyphens"]),
+        ("--log-format xml", ["--log-format", "write logfmt or json"]),
+        ("--log access=loud", ["--log", "access=loud"]),
+        ("--advertise-addr 0.0.0.0", ["--advertise-addr", "all interfaces"]),
+        ("--advertise-addr a:1", ["--advertise-addr", "neither an IP address nor a DNS name"]),
+        ("--consul-addr nowhere:x", ["--consul-addr", "nowhere:x"]),
+    ] {
+        assert_mistake(line, &parts);
+    }
+    let longest = "a".repeat(58);
+    assert_eq!(serve(&format!("--service-name {longest}")).service, longest);
+    assert_mistake(&format!("--service-name {longest}a"), &["1 to 58"]);
+    assert_eq!(serve("--log info,access=warn").log, "info,access=warn");
+}
+
+// ===== the article's spellings =====
+
+#[test]
+fn the_articles_spellings_mean_what_they_mean_there() {
+    for dashes in ["-", "--"] {
+        for between in [" ", "="] {
+            let line = [
+                ("http.addr", "10.0.0.1"),
+                ("http.port", "8110"),
+                ("grpc-addr", ":8120"),
+                ("debug.addr", ":8100"),
+                ("consul.addr", "10.0.0.2"),
+                ("consul.port", "8501"),
+            ]
+            .map(|(name, value)| format!("{dashes}{name}{between}{value}"));
+            let serve = serve(&line.join(" "));
+            assert_eq!(serve.advertise.as_deref(), Some("10.0.0.1"));
+            assert_eq!(serve.http, listen("-http.port", None, 8110));
+            assert_eq!(serve.grpc, listen("--grpc-addr", None, 8120));
+            assert_eq!(serve.debug, listen("-debug.addr", None, 8100));
+            assert_eq!(serve.consul.as_deref(), Some("10.0.0.2:8501"));
+        }
+    }
+}
+
+#[test]
+fn the_articles_host_is_advertised_and_http_listens_on_all_interfaces() {
+    let serve = serve("-http.addr localhost");
+    assert_eq!(serve.advertise.as_deref(), Some("localhost"));
+    assert_eq!(serve.http, listen("--http-addr", None, 9110));
+}
+
+#[test]
+fn the_articles_registry_has_consuls_port_unless_it_is_said() {
+    assert_eq!(serve("-consul.addr consul").consul.as_deref(), Some("consul:8500"));
+    assert_eq!(serve("-consul.addr ::1").consul.as_deref(), Some("[::1]:8500"));
+}
+
+#[test]
+fn two_spellings_of_one_thing_are_a_conflict_that_is_told() {
+    for (line, old, new) in [
+        ("-http.addr a --http-addr :1", "-http.addr", "--http-addr"),
+        ("-http.port 1 --http-addr :1", "-http.port", "--http-addr"),
+        ("-http.addr a --advertise-addr a", "-http.addr", "--advertise-addr"),
+        ("-debug.addr :1 --debug-addr :1", "-debug.addr", "--debug-addr"),
+        ("-consul.addr a --consul-addr a:1", "-consul.addr", "--consul-addr"),
+        (
+            "-consul.addr a -consul.port 1 --advertise-addr b -http.addr b",
+            "-http.addr",
+            "--advertise-addr",
+        ),
+    ] {
+        assert_mistake(line, &[old, new, "give one of them"]);
+    }
+}
+
+#[test]
+fn a_port_of_a_registry_without_its_host_is_told() {
+    assert_mistake("-consul.port 8501", &["-consul.port", "-consul.addr HOST"]);
+    assert_eq!(mistakes("-consul.port 1 --consul-addr a:1").len(), 2);
+}
+
+#[test]
+fn the_articles_spelling_goes_before_the_variable() {
+    let serve = serve_in("-http.addr localhost -consul.addr other", &ENVIRONMENT);
+    assert_eq!(serve.advertise.as_deref(), Some("localhost"));
+    assert_eq!(serve.consul.as_deref(), Some("other:8500"));
+}
+
+#[test]
+fn mistakes_in_the_articles_spellings_are_told_as_they_were_written() {
+    assert_mistake("-http.port x", &["-http.port", "\"x\"", "number from 0 to 65535"]);
+    assert_mistake("-http.addr a:1", &["-http.addr", "\"a:1\""]);
+    assert_mistake("-consul.addr a:1", &["-consul.addr", "\"a:1\""]);
+}
+
+// ===== mistakes =====
+
+#[test]
+fn all_mistakes_are_named_at_once() {
+    let environment = [("GREETER_LOG_FORMAT", "xml"), ("GREETER_GRPC_ADDR", "x")];
+    let line = "--http-addr y --what=1 serve --drain-delay 1 --log";
+    let said = read_in(line, &environment).unwrap_err();
+    let text = said.to_string();
+    for part in [
+        "GREETER_LOG_FORMAT \"xml\"",
+        "GREETER_GRPC_ADDR \"x\"",
+        "--http-addr \"y\"",
+        "there is no flag --what",
+        "\"serve\" is neither a flag nor a command",
+        "--drain-delay \"1\"",
+        "--log needs a value: FILTER",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert_eq!(said.lines().len(), 7, "{text}");
+    assert!(text.lines().all(|line| line.starts_with("greeter: ")), "{text}");
+    assert!(text.ends_with("greeter: see greeter --help\n"), "{text}");
+}
+
+#[test]
+fn an_unknown_flag_is_told() {
+    for flag in ["--http_addr", "-x", "--", "---http-addr=:1", "--http-addr-=:1"] {
+        match flag {
+            // This one ends the flags.
+            "--" => drop(serve(flag)),
+            _ => assert_mistake(flag, &["there is no flag", flag]),
+        }
+    }
+}
+
+#[test]
+fn a_flag_that_is_given_twice_is_told() {
+    assert_mistake("--log info -log=warn", &["--log is given twice"]);
+}
+
+#[test]
+fn a_flag_does_not_take_the_next_flag_for_its_value() {
+    assert_mistake("--log --drain-delay 1s", &["--log needs a value"]);
+    assert_mistake("--log", &["--log needs a value: FILTER"]);
+}
+
+#[test]
+fn an_empty_value_is_a_mistake_and_not_the_default() {
+    for flag in ["http-addr", "consul-addr", "advertise-addr", "service-name", "log-format"] {
+        assert_mistake(&format!("--{flag}="), &[flag]);
+    }
+}
+
+// ===== call =====
+
+#[test]
+fn call_takes_where_and_whom() {
+    let second = Duration::from_secs;
+    for (line, target, timeout) in [
+        ("call http://localhost:9110 Ada", Target::Http("localhost:9110".into()), second(5)),
+        ("call http://127.0.0.1:1/ Ada", Target::Http("127.0.0.1:1".into()), second(5)),
+        ("call grpc://[::1]:9120 Ada", Target::Grpc("[::1]:9120".into()), second(5)),
+        ("call --timeout 2s grpc://a:1 Ada", Target::Grpc("a:1".into()), second(2)),
+        ("call grpc://a:1 Ada --timeout=2s", Target::Grpc("a:1".into()), second(2)),
+        (
+            "call --consul-addr consul:8500 Ada",
+            Target::Consul { addr: "consul:8500".into(), service: "greeter".into() },
+            second(5),
+        ),
+        (
+            "call -consul.addr consul -consul.port 8501 --service-name hello Ada",
+            Target::Consul { addr: "consul:8501".into(), service: "hello".into() },
+            second(5),
+        ),
+    ] {
+        assert_eq!(call(line), Call { target, name: "Ada".to_owned(), timeout }, "{line}");
+    }
+}
+
+#[test]
+fn call_greets_a_name_like_a_flag_after_two_dashes() {
+    assert_eq!(call("call http://a:1 -- --help").name, "--help");
+}
+
+#[test]
+fn call_without_where_or_whom_is_told_what_to_write() {
+    for line in ["call", "call Ada", "call http://a:1", "call http://a:1 Ada Grace"] {
+        assert_mistake(line, &["greeter call http://HOST:PORT NAME"]);
+    }
+    for target in ["a:1", "https://a:1", "ftp://a:1", "://a:1"] {
+        assert_mistake(&format!("call {target} Ada"), &[target, "grpc://HOST:PORT"]);
+    }
+    for target in ["http://a", "http://a:0", "grpc://:1", "http://a:1/x", "http://u@a:1"] {
+        assert_mistake(&format!("call {target} Ada"), &[target]);
+    }
+}
+
+#[test]
+fn call_has_no_flags_of_serve() {
+    let said = "is a flag of the other command";
+    assert_mistake("call --http-addr :1 http://a:1 Ada", &["--http-addr", said]);
+    assert_mistake("--timeout 1s", &["--timeout", said]);
+}
+
+// ===== help =====
+
+#[test]
+fn help_names_every_flag_variable_and_default() {
+    let text = printed("--help");
+    for (name, _) in ENVIRONMENT.iter().filter(|(name, _)| *name != "GREETER_TIMEOUT") {
+        assert!(text.contains(&format!("[env: {name}]")), "{name} is not in\n{text}");
+        let flag = format!("--{}", name["GREETER_".len()..].to_ascii_lowercase().replace('_', "-"));
+        assert!(text.contains(&flag), "{flag} is not in\n{text}");
+    }
+    for part in [
+        "--http.addr",
+        "--http.port",
+        "--debug.addr",
+        "--consul.addr",
+        "--consul.port",
+        "[default: :9110]",
+        "[default: :9120]",
+        "[default: 127.0.0.1:9100]",
+        "greeter call",
+        "Exit codes",
+        "500ms",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn help_of_call_names_its_flags_and_not_those_of_serve() {
+    let text = printed("call --help");
+    for part in ["--timeout", "GREETER_TIMEOUT", "--consul-addr", "--service-name", "[default: 5s]"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert!(!text.contains("--http-addr"), "{text}");
+}
+
+#[test]
+fn help_and_version_go_before_mistakes() {
+    for line in ["-h", "-help", "--help", "--what --help", "serve --help"] {
+        assert!(printed(line).contains("Usage: greeter"), "{line}");
+    }
+    for line in ["-V", "-version", "--version", "call --version"] {
+        assert_eq!(printed(line), format!("greeter {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_makes_it_panic(
+        args in prop::collection::vec(
+            prop_oneof![
+                "(call|serve|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
+                "--?[a-z.-]{0,12}(=.{0,12})?",
+                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay)",
+                ".{0,16}",
+                "\\[?[0-9a-f:.]{0,12}\\]?:[0-9]{0,6}",
+                "[0-9]{0,12}(ms|s|m)?",
+            ],
+            0..8,
+        ),
+        variable in prop::option::of(any::<String>()),
+    ) {
+        let _ = parse(args, |_| variable.clone());
+    }
+}
