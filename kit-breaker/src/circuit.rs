@@ -141,6 +141,7 @@ impl Circuit {
         }
     }
 
+    #[inline]
     pub(crate) fn admit(&self) -> Result<Permit, Open> {
         let (era, failures) = parts(self.shared.gate.load(Ordering::Acquire));
         if failures != TRIPPED {
@@ -243,10 +244,12 @@ impl fmt::Debug for Circuit {
     }
 }
 
+#[inline]
 const fn gate(era: u32, failures: u32) -> u64 {
     (era as u64) << 32 | failures as u64
 }
 
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the halves of the gate")]
 const fn parts(gate: u64) -> (u32, u32) {
     ((gate >> 32) as u32, gate as u32)
@@ -256,9 +259,10 @@ const fn parts(gate: u64) -> (u32, u32) {
 
 impl Permit {
     /// Records how the request ended. The permit is spent.
+    #[inline]
     pub(crate) fn record(&mut self, failed: bool) {
-        if std::mem::take(&mut self.probe) {
-            if failed { self.circuit.open(self.era) } else { self.circuit.close(self.era) }
+        if self.probe {
+            self.end_probe(failed);
         } else if failed {
             self.circuit.count_failure(self.era);
         } else {
@@ -266,12 +270,28 @@ impl Permit {
         }
     }
 
+    #[cold]
+    fn give_back(&self) {
+        *self.circuit.tripped() = Tripped::HalfOpen { probing: false };
+    }
+
+    #[cold]
+    fn end_probe(&mut self, failed: bool) {
+        self.probe = false;
+        if failed { self.circuit.open(self.era) } else { self.circuit.close(self.era) }
+    }
+
+    #[inline]
     fn forget_failures(&self) {
-        let gate = &self.circuit.shared.gate;
         // Most often there is nothing to forget, and nothing to write.
-        if parts(gate.load(Ordering::Relaxed)).1 == 0 {
-            return;
+        if parts(self.circuit.shared.gate.load(Ordering::Relaxed)).1 != 0 {
+            self.reset_failures();
         }
+    }
+
+    #[cold]
+    fn reset_failures(&self) {
+        let gate = &self.circuit.shared.gate;
         let _ = gate.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             let (era, failures) = parts(old);
             let forgets = era == self.era && failures != TRIPPED;
@@ -289,9 +309,10 @@ impl Settle for Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         if self.probe {
-            *self.circuit.tripped() = Tripped::HalfOpen { probing: false };
+            self.give_back();
         }
     }
 }

@@ -103,8 +103,8 @@ impl<B, E> Classify<http::Response<B>, E> for GrpcStatus {
 impl<E> ClassifyEnd<E> for GrpcStatus {
     fn is_failed_end(&self, end: Result<Option<&HeaderMap>, &E>) -> bool {
         match end {
-            // An end without a status is a cut reply, unless the headers had
-            // it; and those were judged when the reply began.
+            // Without trailers the headers had the status, and were judged
+            // when the reply began; a reply that is cut ends in an error.
             Ok(trailers) => trailers.is_some_and(|trailers| {
                 status(trailers).is_none_or(|status| status.is_err_and(Kind::is_server))
             }),

@@ -458,13 +458,25 @@ async fn a_stream_ends_with_the_fact() {
     send.send(Ok("last")).unwrap();
     advance(SECOND).await;
     assert_eq!(assert_ready!(stream.poll_next()), Some(Ok("last")));
-    assert!(!send.is_closed());
+    assert!(send.is_closed(), "the inner stream is dropped at once");
     let Some(Err(Error::Expired(fact))) = assert_ready!(stream.poll_next()) else {
         panic!("not the fact")
     };
     assert!(fact.ran());
-    assert!(send.is_closed(), "the inner stream is dropped at once");
     assert_eq!(assert_ready!(stream.poll_next()), None);
+    assert_eq!(assert_ready!(stream.poll_next()), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_always_has_an_item_ends_too() {
+    let endless =
+        service_fn(|()| ready(Ok::<_, Error>(tokio_stream::iter(std::iter::repeat(Ok(1))))));
+    let mut service = DeadlineLayer::new(SECOND).streaming().layer(endless);
+    let mut stream = task::spawn(assert_ready_ok!(call(&mut service, ()).poll()));
+    assert_eq!(assert_ready!(stream.poll_next()), Some(Ok(1)));
+    advance(SECOND).await;
+    assert_eq!(assert_ready!(stream.poll_next()), Some(Ok(1)), "it was ready");
+    assert!(matches!(assert_ready!(stream.poll_next()), Some(Err(Error::Expired(_)))));
     assert_eq!(assert_ready!(stream.poll_next()), None);
 }
 

@@ -29,7 +29,7 @@ impl<St, R> Bound<St, R> for UntilStreamEnd {
     type Reply = DeadlineStream<St, R>;
 
     fn bound(&self, reply: St, deadline: Option<Instant>, refuse: R) -> Self::Reply {
-        DeadlineStream { stream: Some(reply), deadline, sleep: None, refuse }
+        DeadlineStream { stream: Some(reply), deadline, sleep: None, late: false, refuse }
     }
 }
 
@@ -43,6 +43,7 @@ pin_project! {
         deadline: Option<Instant>,
         #[pin]
         sleep: Option<Sleep>,
+        late: bool,
         refuse: R,
     }
 }
@@ -58,24 +59,31 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        if let Poll::Ready(item) = stream.poll_next(cx) {
-            if item.is_none() {
-                // Over: asked again, it must not wait and then expire.
-                this.stream.set(None);
-            }
-            return Poll::Ready(item);
+        let Some(stream) = this.stream.as_mut().as_pin_mut() else {
+            // What came too late to be told with the last item.
+            let late = std::mem::take(this.late);
+            return Poll::Ready(late.then(|| this.refuse.refuse(Expired { ran: true })));
+        };
+        let item = stream.poll_next(cx);
+        if let Poll::Ready(None) = item {
+            // Over: asked again, it must not wait and then expire.
+            this.stream.set(None);
+            return item;
         }
-        let Some(deadline) = *this.deadline else { return Poll::Pending };
+        let Some(deadline) = *this.deadline else { return item };
         if this.sleep.is_none() {
             this.sleep.set(Some(sleep_until(deadline)));
         }
-        match this.sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(cx)) {
-            Some(Poll::Ready(())) => {
-                this.stream.set(None);
-                Poll::Ready(Some(this.refuse.refuse(Expired { ran: true })))
-            }
-            _ => Poll::Pending,
+        let Some(Poll::Ready(())) = this.sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(cx))
+        else {
+            return item;
+        };
+        this.stream.set(None);
+        if item.is_ready() {
+            // It goes first, but a stream that always has one must end too.
+            *this.late = true;
+            return item;
         }
+        Poll::Ready(Some(this.refuse.refuse(Expired { ran: true })))
     }
 }

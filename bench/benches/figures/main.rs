@@ -1,0 +1,44 @@
+//! Takes the figures and prints their table; a row over its bar is red, and
+//! the exit code says so. `cargo bench -p kit-bench`, with valgrind on PATH.
+//!
+//! Requests are counted, not timed: the instructions (callgrind) and the
+//! allocations of a whole server for many requests, less those for few,
+//! divided by the difference. Layers are timed against the same service
+//! without them, in turn, five times.
+
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod layers;
+mod requests;
+
+use std::{error::Error, process::ExitCode};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    ours: String,
+    bare: String,
+    value: String,
+    bar: String,
+    met: bool,
+}
+
+fn main() -> Result<ExitCode, BoxError> {
+    let mut rows = requests::rows()?;
+    rows.extend(layers::rows()?);
+    println!("| what | ours | bare | measured | bar | |");
+    println!("|---|---|---|---|---|---|");
+    for Row { name, ours, bare, value, bar, met } in &rows {
+        let verdict = if *met { "met" } else { "**RED**" };
+        println!("| {name} | {ours} | {bare} | {value} | {bar} | {verdict} |");
+    }
+    Ok(ExitCode::from(u8::from(rows.iter().any(|row| !row.met))))
+}
+
+/// The middle of an odd number of figures, the least and the most.
+fn spread(mut figures: Vec<f64>) -> (f64, f64, f64) {
+    figures.sort_by(f64::total_cmp);
+    (figures[figures.len() / 2], figures[0], figures[figures.len() - 1])
+}
