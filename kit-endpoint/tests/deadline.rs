@@ -469,8 +469,9 @@ async fn a_stream_ends_with_the_fact() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_always_has_an_item_ends_too() {
-    let endless =
-        service_fn(|()| ready(Ok::<_, Error>(tokio_stream::iter(std::iter::repeat(Ok(1))))));
+    let endless = service_fn(|()| {
+        ready(Ok::<_, Error>(tokio_stream::iter(std::iter::repeat_with(|| Ok(1)))))
+    });
     let mut service = DeadlineLayer::new(SECOND).streaming().layer(endless);
     let mut stream = task::spawn(assert_ready_ok!(call(&mut service, ()).poll()));
     assert_eq!(assert_ready!(stream.poll_next()), Some(Ok(1)));
