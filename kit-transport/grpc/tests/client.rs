@@ -231,12 +231,14 @@ async fn a_reply_that_is_not_grpc_is_told_by_its_http_status() {
         (504, Kind::Unavailable),
         (418, Kind::Unknown),
     ];
-    for (status, kind) in GOLDEN {
+    for ((status, kind), content_type) in
+        GOLDEN.into_iter().flat_map(|case| [(case, "text/html"), (case, "application/grpc")])
+    {
         let service = service_fn(move |_: Call| {
             let page = http_body_util::Full::new(Bytes::from_static(b"<h1>Sorry</h1>"));
             let mut response = Response::new(page);
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
-            response.headers_mut().insert("content-type", "text/html".parse().unwrap());
+            response.headers_mut().insert("content-type", content_type.parse().unwrap());
             ready(Ok::<_, Infallible>(response))
         });
         let error = Client::new(service, PATH, encode, decode).oneshot(ada()).await.unwrap_err();

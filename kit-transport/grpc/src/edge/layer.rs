@@ -9,7 +9,7 @@ use tower_layer::Layer;
 /// Runs hooks around gRPC servers, and keeps the deadlines that callers set.
 ///
 /// It fits whatever answers gRPC over `http` messages: a generated server, or
-/// `tonic::service::Routes`. See the [crate](crate) for what it does.
+/// `tonic::service::Routes`. See the [crate] for what it does.
 ///
 /// ```
 /// use kit_transport::{End, RequestIds};
