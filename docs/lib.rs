@@ -1,0 +1,23 @@
+//! The book, and the tests that keep it true: every Rust snippet is compiled,
+//! and run where it can be.
+//!
+//! *Your first service* is no doctest but a program, the example
+//! `first-service`, and a test says that the page shows it word for word.
+
+macro_rules! pages {
+    ($($page:literal $name:ident,)*) => {$(
+        #[cfg(doctest)]
+        #[doc = include_str!(concat!("src/", $page, ".md"))]
+        pub struct $name;
+    )*};
+}
+
+pages! {
+    "coming-from-go-kit" ComingFromGoKit,
+    "endpoints" Endpoints,
+    "transports" Transports,
+    "layers" Layers,
+    "metrics" Metrics,
+    "discovery" Discovery,
+    "running" Running,
+}
