@@ -11,6 +11,7 @@ use greeter::{
 use http::uri::PathAndQuery;
 use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
+use kit_transport_grpc::GrpcLayer;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tonic::{Code, Status, service::Routes};
@@ -18,6 +19,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_prost::ProstCodec;
+use tower::Layer;
 
 fn serving() -> (Routes, watch::Sender<bool>) {
     let (ready, readiness) = watch::channel(true);
@@ -63,6 +65,15 @@ async fn a_bad_name_is_an_invalid_argument_that_says_what_to_do() {
             assert!(!status.details().is_empty(), "the field is not named");
         }
     }
+}
+
+#[tokio::test]
+async fn a_caller_whose_time_is_up_is_told_so() {
+    let routes = GrpcLayer::new().layer(serving().0);
+    let mut request = tonic::Request::new(GreetingRequest { name: "Ada".to_owned() });
+    request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
+    let status = GreeterClient::new(routes).greeting(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]

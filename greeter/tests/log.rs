@@ -1,0 +1,255 @@
+//! Log lines.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+use axum::{Router, body::Body};
+use greeter::{
+    endpoints::endpoints,
+    log::{AccessLog, Format, subscriber},
+    service::{self, Service},
+    transport::http::router,
+};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use kit_breaker::{Circuit, Limits};
+use kit_metrics::Prometheus;
+use kit_transport::{Call, Hook, Protocol, RequestId, RequestIds, Watch};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+use tower::ServiceExt;
+use tracing::subscriber::with_default;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn logfmt(&self) -> Vec<BTreeMap<String, String>> {
+        self.text().lines().map(logfmt).collect()
+    }
+
+    fn json(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Written {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Reads `key=value key="quoted \"value\""`, and nothing else.
+fn logfmt(line: &str) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=').unwrap_or_else(|| panic!("no key in {rest:?}"));
+        assert!(!key.is_empty() && !key.contains([' ', '"']), "{key:?} is no key in {line:?}");
+        let mut value = String::new();
+        let mut left = after.chars();
+        if after.starts_with('"') {
+            left.next();
+            loop {
+                match left.next().unwrap_or_else(|| panic!("no end of the quote in {line:?}")) {
+                    '"' => break,
+                    '\\' => match left.next().unwrap() {
+                        'n' => value.push('\n'),
+                        other => value.push(other),
+                    },
+                    other => value.push(other),
+                }
+            }
+        } else {
+            let end = after.find(' ').unwrap_or(after.len());
+            value.push_str(&after[..end]);
+            assert!(!value.contains(['"', '=']), "{value:?} has no quotes in {line:?}");
+            left = after[end..].chars();
+        }
+        assert!(fields.insert(key.to_owned(), value).is_none(), "{key} is twice in {line:?}");
+        rest = left.as_str();
+        rest = rest.strip_prefix(' ').unwrap_or_else(|| {
+            assert!(rest.is_empty(), "{rest:?} follows a value in {line:?}");
+            rest
+        });
+    }
+    fields
+}
+
+/// Greets, and logs a line as long as the name says.
+#[derive(Debug, Clone)]
+struct Chatty;
+
+impl Service for Chatty {
+    fn health(&self) -> bool {
+        true
+    }
+
+    fn greeting(&self, name: &str) -> Result<String, service::Error> {
+        match name {
+            "panic" => panic!("out of\nwords"),
+            "" => Err(service::Error::EmptyName),
+            _ => Ok(format!("Hello, {name}!")),
+        }
+    }
+}
+
+fn serving() -> Router {
+    let (_, readiness) = watch::channel(true);
+    let metrics = Prometheus::new();
+    let circuit = Circuit::new("greeting", Limits::default());
+    router(endpoints(Chatty, readiness, circuit, metrics), (RequestIds, AccessLog))
+}
+
+/// Asks for each target by GET, and returns what was logged.
+fn asked(filter: &str, format: Format, targets: &[&str]) -> Written {
+    let written = Written::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    with_default(subscriber(filter, format, written.clone()), || {
+        runtime.block_on(async {
+            let router = serving();
+            for target in targets {
+                let request = Request::get(*target)
+                    .header("x-request-id", "the-id")
+                    .body(Body::empty())
+                    .unwrap();
+                let reply = router.clone().oneshot(request).await.unwrap();
+                reply.into_body().collect().await.unwrap();
+            }
+        });
+    });
+    written
+}
+
+#[test]
+fn every_request_is_logged_once_with_how_it_ended() {
+    let targets = ["/greeting?name=Ada", "/greeting", "/greeting?name=panic", "/nothing"];
+    let lines = asked("info", Format::Logfmt, &targets).logfmt();
+    assert_eq!(lines.len(), targets.len(), "{lines:#?}");
+    let [greeted, refused, panicked, lost] = &lines[..] else { unreachable!() };
+    for line in &lines {
+        assert_eq!(line["target"], "access");
+        assert_eq!(line["protocol"], "http");
+        assert_eq!(line["method"], "GET");
+        assert_eq!(line["request_id"], "the-id");
+        line["duration_us"].parse::<u64>().unwrap();
+    }
+    assert_eq!(greeted["route"], "/greeting");
+    assert_eq!(greeted["status"], "200");
+    assert_eq!(greeted["level"], "info");
+    assert_eq!(greeted["sent"], r#"{"greeting":"Hello, Ada!"}"#.len().to_string());
+    assert!(!greeted.contains_key("error"));
+
+    assert_eq!(refused["status"], "400");
+    assert_eq!(refused["level"], "info");
+    assert!(refused["outcome"].contains("INVALID_ARGUMENT"), "{refused:?}");
+    assert!(refused["error"].contains("say whom to greet"), "{refused:?}");
+
+    assert_eq!(panicked["status"], "500");
+    assert_eq!(panicked["level"], "error");
+    assert!(panicked["error"].contains("out of words"), "{panicked:?}");
+
+    assert_eq!(lost["status"], "404");
+    assert!(!lost.contains_key("route"), "{lost:?}");
+}
+
+#[test]
+fn json_lines_have_the_same_fields() {
+    let targets = ["/greeting?name=Ada", "/greeting?name=panic"];
+    let lines = asked("info", Format::Json, &targets).json();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(lines[0]["level"], "INFO");
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[0]["route"], "/greeting");
+    assert_eq!(lines[0]["request_id"], "the-id");
+    assert!(lines[0]["duration_us"].is_u64());
+    assert_eq!(lines[1]["level"], "ERROR");
+    assert!(lines[1]["error"].as_str().unwrap().contains("out of words"));
+}
+
+#[test]
+fn the_filter_is_kept() {
+    let targets = ["/greeting?name=Ada", "/greeting?name=panic"];
+    assert_eq!(asked("access=error", Format::Logfmt, &targets).logfmt().len(), 1);
+    assert_eq!(asked("off", Format::Logfmt, &targets).text(), "");
+    assert_eq!(asked("info,access=off", Format::Logfmt, &targets).text(), "");
+}
+
+/// A request whose every part tries to break the line.
+fn hostile(format: Format) -> Written {
+    let written = Written::default();
+    with_default(subscriber("info", format, written.clone()), || {
+        let headers = HeaderMap::new();
+        let method = "a=b c=\"d\"\nlevel=error \\ \r\u{1b}[31m\u{2028}end";
+        let call = Call::new(Protocol::Grpc, method, &headers);
+        let mut extensions = http::Extensions::new();
+        let id = RequestId::generate();
+        extensions.insert(id);
+        let mut watch = Watch::new(AccessLog.before(&call, &mut extensions));
+        watch.after(StatusCode::OK, &mut HeaderMap::new());
+        let error = "x=\"1\"\n\nlevel=info msg=forged";
+        watch.failed_with(kit_endpoint::Kind::Internal, Some(error.into()));
+        watch.finish();
+    });
+    written
+}
+
+#[test]
+fn nothing_that_a_caller_sends_breaks_a_line_of_logfmt() {
+    let lines = hostile(Format::Logfmt).logfmt();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["level"], "error");
+    assert!(lines[0]["method"].starts_with("a=b c=\"d\"\nlevel=error"), "{lines:#?}");
+    assert!(lines[0]["error"].contains("msg=forged"), "{lines:#?}");
+}
+
+#[test]
+fn nothing_that_a_caller_sends_breaks_a_line_of_json() {
+    let lines = hostile(Format::Json).json();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["level"], "ERROR");
+    assert!(lines[0]["method"].as_str().unwrap().starts_with("a=b c=\"d\"\nlevel=error"));
+}
+
+#[test]
+fn a_caller_that_leaves_is_logged() {
+    let written = Written::default();
+    with_default(subscriber("info", Format::Logfmt, written.clone()), || {
+        let headers = HeaderMap::new();
+        let call = Call::new(Protocol::Http, "GET", &headers).route(Some("/greeting"));
+        drop(Watch::new(AccessLog.before(&call, &mut http::Extensions::new())));
+    });
+    let lines = written.logfmt();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(!lines[0].contains_key("status"));
+    assert!(lines[0]["outcome"].to_ascii_lowercase().contains("cancelled"), "{lines:#?}");
+}
+
+#[test]
+fn formats_have_names() {
+    assert_eq!("logfmt".parse(), Ok(Format::Logfmt));
+    assert_eq!("json".parse(), Ok(Format::Json));
+    assert!("JSON".parse::<Format>().unwrap_err().contains("logfmt or json"));
+}
