@@ -39,6 +39,7 @@ pub fn http(
 }
 
 /// Returns the greeting of the greeter behind `channel`, over gRPC.
+#[must_use]
 pub fn grpc(
     channel: Channel,
 ) -> impl Endpoint<Hello, Response = Greeting, Error = grpc::CallError> {

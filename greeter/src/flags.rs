@@ -386,9 +386,10 @@ impl<'a> Reader<'a> {
             Some(port) => Some(Listen { flag: "-http.port", host: None, port }),
             None => self.value(&HTTP, |value| listen("--http-addr", value)),
         };
-        let debug = match self.given.contains_key(old_debug.name) {
-            true => self.value(old_debug, |value| listen("-debug.addr", value)),
-            false => self.value(&DEBUG, |value| listen("--debug-addr", value)),
+        let debug = if self.given.contains_key(old_debug.name) {
+            self.value(old_debug, |value| listen("-debug.addr", value))
+        } else {
+            self.value(&DEBUG, |value| listen("--debug-addr", value))
         };
         let grpc = self.value(&GRPC, |value| listen("--grpc-addr", value));
         let consul = self.consul();
@@ -531,14 +532,14 @@ fn target_of(value: &str) -> Result<Target, String> {
 
 fn help(name: &'static str, flags: &[&Flag]) -> String {
     let args = flags.iter().map(|flag| {
-        let mut about = flag.help.to_owned();
+        let mut about = vec![flag.help.to_owned()];
         if !flag.default.is_empty() {
-            about.push_str(&format!(" [default: {}]", flag.default));
+            about.push(format!("[default: {}]", flag.default));
         }
         if let Some(env) = flag.env {
-            about.push_str(&format!(" [env: {env}]"));
+            about.push(format!("[env: {env}]"));
         }
-        let arg = Arg::new(flag.name).long(flag.name).value_name(flag.value).help(about);
+        let arg = Arg::new(flag.name).long(flag.name).value_name(flag.value).help(about.join(" "));
         match flag.env {
             Some(_) => arg,
             None => arg.help_heading("The article's spellings"),

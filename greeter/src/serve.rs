@@ -43,18 +43,20 @@ pub async fn serve(
     let service = Logging(Greeter, |call| tracing::debug!("{call}"));
     let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone());
     let hook = (RequestIds, (HttpServer::new(metrics.clone()), AccessLog));
-    let router = http::router(endpoints.clone(), hook);
+    let web = http::router(endpoints.clone(), &hook);
     let methods = [grpc::GREETING, grpc::ARTICLE].map(|path| &path[1..]);
     let measure = GrpcServer::new(metrics.clone()).methods(methods);
     let hooks = GrpcLayer::new().hook(RequestIds).hook(measure).hook(AccessLog);
     let routes = hooks.layer(grpc::routes(endpoints, readiness.clone())?);
     let page = debug::router(metrics.clone(), readiness.clone());
 
-    let http = kit_serve::serve(ports.http, router).name("http");
+    let http = kit_serve::serve(ports.http, web).name("http");
     let grpc = kit_serve::serve(ports.grpc, routes).name("grpc");
     let debug = kit_serve::serve(ports.debug, page).name("debug");
     let handles = [http.handle(), grpc.handle(), debug.handle()];
-    handles.iter().for_each(|handle| metrics.collect(handle.clone()));
+    for handle in &handles {
+        metrics.collect(handle.clone());
+    }
     let [of_http, of_grpc, of_debug] = handles;
 
     let mut kept = None;
@@ -66,7 +68,9 @@ pub async fn serve(
         let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
         let agent = Agent::new(consul)?;
         let names = discovery::register(&agent, &flags.service, &host, numbers, &readiness)?;
-        names.iter().for_each(|name| metrics.collect(name.status()));
+        for name in &names {
+            metrics.collect(name.status());
+        }
         kept = Some(names);
     }
     say(ports.addresses)?;

@@ -75,8 +75,8 @@ impl Client for Fake {
 
 fn entry(id: &str, port: u16) -> Entry {
     let mut entry = Entry::default();
-    entry.id = id.to_owned();
-    entry.address = "127.0.0.1".to_owned();
+    entry.id = id.into();
+    entry.address = "127.0.0.1".into();
     entry.port = port;
     entry
 }

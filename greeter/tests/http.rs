@@ -41,7 +41,7 @@ fn serving<S: Service + Clone + Send + Sync + 'static>(service: S) -> Fixture {
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
     let endpoints = endpoints(service, readiness, circuit, metrics.clone());
-    let router = router(endpoints, (RequestIds, HttpServer::new(metrics.clone())));
+    let router = router(endpoints, &(RequestIds, HttpServer::new(metrics.clone())));
     Fixture { router, ready, metrics }
 }
 

@@ -120,7 +120,7 @@ fn serving() -> Router {
     let (_, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
-    router(endpoints(Chatty, readiness, circuit, metrics), (RequestIds, AccessLog))
+    router(endpoints(Chatty, readiness, circuit, metrics), &(RequestIds, AccessLog))
 }
 
 /// Asks for each target by GET, and returns what was logged.

@@ -19,7 +19,7 @@ struct Unrouted(Kind);
 
 /// Serves `endpoints`, watched by `hook`: `GET /greeting?name=` and
 /// `GET /health`.
-pub fn router<H, G, K>(endpoints: Endpoints<H, G>, hook: K) -> Router
+pub fn router<H, G, K>(endpoints: Endpoints<H, G>, hook: &K) -> Router
 where
     H: Endpoint<(), Response = Health, Error = Error>,
     G: Endpoint<Hello, Response = Greeting, Error = Error>,

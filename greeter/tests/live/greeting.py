@@ -1,0 +1,70 @@
+"""Greets without generated code: a message of one string is written by hand."""
+
+import sys
+
+import grpc
+
+LIMIT = 10
+
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def request(name):
+    """GreetingRequest { string name = 1; }"""
+    text = name.encode()
+    return b"\x0a" + varint(len(text)) + text if text else b""
+
+
+def reply(message):
+    """GreetingResponse { string greeting = 2; }"""
+    assert message[:1] == b"\x12", message
+    length, shift, at = 0, 0, 1
+    while True:
+        byte = message[at]
+        length |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            break
+    assert len(message) == at + length, message
+    return message[at:].decode()
+
+
+def fails(call, name, code, **options):
+    try:
+        greeting = call(name, **{"timeout": LIMIT, **options})
+    except grpc.RpcError as error:
+        assert error.code() == code, (name, error)
+        return error
+    raise AssertionError(f"{name!r} was greeted: {greeting}")
+
+
+with grpc.insecure_channel(sys.argv[1], options=[("grpc.enable_http_proxy", 0)]) as channel:
+    for service in ["greeter.v1.Greeter", "pb.Greeter"]:
+        greet = channel.unary_unary(f"/{service}/Greeting", request, reply)
+        for name in ["Ada", "Zoë", "a" * 256]:
+            assert greet(name, timeout=LIMIT) == f"Hello, {name}!"
+
+        greeting, call = greet.with_call("Ada", timeout=LIMIT, metadata=[("x-request-id", "the-id")])
+        assert ("x-request-id", "the-id") in call.initial_metadata(), call.initial_metadata()
+
+        error = fails(greet, "", grpc.StatusCode.INVALID_ARGUMENT)
+        assert "say whom to greet" in error.details(), error
+        assert any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata())
+        error = fails(greet, "a" * 257, grpc.StatusCode.INVALID_ARGUMENT)
+        assert "at most 256 bytes" in error.details(), error
+
+        fails(greet, "Ada", grpc.StatusCode.DEADLINE_EXCEEDED, timeout=1e-9)
+
+        part = channel.unary_unary(f"/{service}/Parting", request, reply)
+        fails(part, "Ada", grpc.StatusCode.UNIMPLEMENTED)
+
+    nobody = channel.unary_unary("/nobody.Nothing/Greeting", request, reply)
+    fails(nobody, "Ada", grpc.StatusCode.UNIMPLEMENTED)
+
+print("ok")

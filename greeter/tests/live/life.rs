@@ -1,0 +1,161 @@
+//! Its start and its end, as a shell sees them. Nothing but the program is
+//! needed, and `kill`.
+
+use crate::process::{Greeter, LIMIT, get, run, until};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
+#[test]
+#[ignore = "needs kill"]
+fn either_signal_ends_it_with_0_and_says_why() {
+    for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
+        let greeter = Greeter::start(&[]);
+        greeter.signal(signal);
+        let (code, log) = greeter.end();
+        assert_eq!(code, Some(0), "{log:#?}");
+        assert!(log.iter().any(|line| line.contains(name)), "{log:#?}");
+    }
+}
+
+/// Begins a request whose body is not yet there.
+fn begun(greeter: &Greeter) -> TcpStream {
+    let mut stream = TcpStream::connect(&greeter.http).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream
+        .write_all(
+            b"GET /greeting?name=Ada HTTP/1.1\r\nhost: greeter\r\ncontent-length: 4\r\n\r\nsl",
+        )
+        .unwrap();
+    until(LIMIT, "the request in flight", || {
+        get(&greeter.debug, "/metrics")
+            .filter(|page| page.contains(r#"serve_requests_in_flight{server="http"} 1"#))
+    });
+    stream
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn what_is_in_flight_is_finished() {
+    for signal in ["TERM", "INT"] {
+        let greeter = Greeter::start(&[]);
+        let mut stream = begun(&greeter);
+        greeter.signal(signal);
+        until(LIMIT, "the closed listener", || TcpStream::connect(&greeter.http).err());
+        stream.write_all(b"ow").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.ends_with(r#"{"greeting":"Hello, Ada!"}"#), "{reply}");
+        let (code, log) = greeter.end();
+        assert_eq!(code, Some(0), "{log:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn an_idle_connection_does_not_hold_it() {
+    let greeter = Greeter::start(&[]);
+    let mut stream = TcpStream::connect(&greeter.http).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: greeter\r\n\r\n").unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    greeter.signal("TERM");
+    assert_eq!(greeter.end().0, Some(0));
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn a_second_signal_forces_the_end_with_1() {
+    let greeter = Greeter::start(&[]);
+    let stream = begun(&greeter);
+    greeter.signal("TERM");
+    until(LIMIT, "the closed listener", || TcpStream::connect(&greeter.http).err());
+    greeter.signal("INT");
+    let (code, log) = greeter.end();
+    assert_eq!(code, Some(1), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("SIGINT")), "{log:#?}");
+    drop(stream);
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn every_request_is_a_line_of_the_log() {
+    for format in ["logfmt", "json"] {
+        let greeter = Greeter::start(&["--log-format", format]);
+        get(&greeter.http, "/greeting?name=Ada").unwrap();
+        let grpc = format!("grpc://{}", greeter.grpc);
+        assert!(run(&["call", &grpc, "Ada"]).status.success());
+        greeter.signal("TERM");
+        let (_, log) = greeter.end();
+        for protocol in ["http", "grpc"] {
+            let of = |line: &&String| line.contains("access") && line.contains(protocol);
+            let lines: Vec<_> = log.iter().filter(of).collect();
+            assert_eq!(lines.len(), 1, "{protocol}: {log:#?}");
+            assert!(lines[0].contains("duration_us"), "{lines:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn call_prints_the_greeting_or_ends_with_1() {
+    let greeter = Greeter::start(&[]);
+    for target in [format!("http://{}", greeter.http), format!("grpc://{}", greeter.grpc)] {
+        let done = run(&["call", &target, "Ada"]);
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        assert_eq!(done.stdout, b"Hello, Ada!\n");
+        let refused = run(&["call", &target, ""]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("say whom to greet"), "{said}");
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for scheme in ["http", "grpc"] {
+        let done = run(&["call", &format!("{scheme}://{gone}"), "Ada"]);
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        assert!(done.stdout.is_empty(), "{done:?}");
+        assert!(done.stderr.starts_with(b"greeter: "), "{done:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn wrong_flags_end_it_with_2_and_are_all_named() {
+    let done = run(&["--http-addr", "x", "--what", "--drain-delay=1"]);
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    let said = String::from_utf8(done.stderr).unwrap();
+    for part in ["--http-addr \"x\"", "there is no flag --what", "--drain-delay \"1\"", "--help"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(run(&["call"]).status.code(), Some(2));
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn help_and_version_end_it_with_0() {
+    for args in [&["--help"][..], &["call", "--help"], &["--version"]] {
+        let done = run(args);
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        assert!(done.stdout.starts_with(b"greeter ") || done.stdout.starts_with(b"The greeter"));
+        assert!(done.stderr.is_empty(), "{done:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn a_port_in_use_ends_it_with_1_and_names_the_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--http-addr", "--grpc-addr", "--debug-addr"] {
+        let mut args =
+            vec!["--http-addr", ":0", "--grpc-addr", ":0", "--debug-addr", "127.0.0.1:0"];
+        let value = 1 + args.iter().position(|arg| *arg == flag).unwrap();
+        args[value] = &address;
+        let done = run(&args);
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.contains(&format!("cannot listen on {address} ({flag})")), "{said}");
+    }
+}

@@ -1,0 +1,34 @@
+//! By Python's gRPC, its health checking and its reflection.
+
+use crate::process::{Greeter, variable};
+use std::{path::Path, process::Command};
+
+/// Runs a script, which says "ok" at its end.
+#[track_caller]
+fn python(script: &str, greeter: &Greeter) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(script);
+    let done = Command::new(variable("KIT_PYTHON")).arg(path).arg(&greeter.grpc).output().unwrap();
+    let (said, wrong) =
+        (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && said.ends_with("ok\n"), "{said}{wrong}");
+}
+
+#[test]
+#[ignore = "needs python"]
+fn it_greets_under_both_names_and_says_what_is_wrong() {
+    python("greeting.py", &Greeter::start(&[]));
+}
+
+#[test]
+#[ignore = "needs python"]
+fn health_is_checked_and_watched() {
+    // It hears of the end, which waits for its word no longer than this.
+    let greeter = Greeter::start(&["--drain-delay", "2s"]);
+    python("health.py", &greeter);
+}
+
+#[test]
+#[ignore = "needs python"]
+fn reflection_lists_and_describes() {
+    python("reflection.py", &Greeter::start(&[]));
+}
