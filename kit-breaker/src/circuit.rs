@@ -303,6 +303,7 @@ impl Permit {
 }
 
 impl Settle for Permit {
+    #[inline]
     fn settle(mut self, failed: bool) {
         self.record(failed);
     }

@@ -3,8 +3,11 @@
 use crate::step::{self, Result, cargo, step};
 
 /// Name, what it shows, how cargo runs it.
-const PROOFS: [(&str, &str, &[&str]); 1] =
-    [("bench", "what the kit costs beside bare hyper and tonic", &["bench", "-p", "kit-bench"])];
+const PROOFS: [(&str, &str, &[&str]); 1] = [(
+    "bench",
+    "what the kit costs beside bare hyper and tonic",
+    &["bench", "-p", "kit-bench", "--bench", "figures"],
+)];
 
 pub(crate) fn list() {
     for (name, shows, _) in PROOFS {
