@@ -3,6 +3,7 @@
 //!
 //! *Your first service* is no doctest but a program, the example
 //! `first-service`, and a test says that the page shows it word for word.
+//! Its build script is compiled here.
 
 macro_rules! pages {
     ($($page:literal $name:ident,)*) => {$(
@@ -21,3 +22,11 @@ pages! {
     "discovery" Discovery,
     "running" Running,
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
+#[cfg(doctest)]
+#[doc = concat!("```no_run\n", include_str!("first-service/build.rs"), "```")]
+pub struct BuildScript;

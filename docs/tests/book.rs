@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+use kit_endpoint::Kind;
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 mod markdown;
 
-use markdown::{blocks, headings, links};
+use markdown::{blocks, headings, links, rows};
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -113,4 +114,16 @@ fn the_first_services_contract_is_the_greeters() {
         file
     };
     assert_eq!(contract(page), contract(greeter));
+}
+
+#[test]
+fn the_table_of_kinds_is_the_codes() {
+    let table = rows(&read("src/endpoints.md"), "kind");
+    let code = Kind::ALL.map(|kind| {
+        let grpc = Kind::from_grpc_code(kind.grpc_code().into()).unwrap().name();
+        let fault = if kind.is_server() { "service" } else { "caller" };
+        let status = kind.http_status().as_u16();
+        vec![format!("`{kind:?}`"), status.to_string(), format!("`{grpc}`"), fault.to_owned()]
+    });
+    assert_eq!(table, code);
 }

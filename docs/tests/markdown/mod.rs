@@ -8,7 +8,7 @@ pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
     while let Some(line) = lines.next() {
         if line.starts_with("```") {
             let block = lines.by_ref().take_while(|line| *line != "```");
-            let block: String = block.map(|line| format!("{line}\n")).collect();
+            let block: String = block.flat_map(|line| [line, "\n"]).collect();
             if line == open {
                 blocks.push(block);
             }
