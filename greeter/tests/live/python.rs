@@ -22,9 +22,7 @@ fn it_greets_under_both_names_and_says_what_is_wrong() {
 #[test]
 #[ignore = "needs python"]
 fn health_is_checked_and_watched() {
-    // It hears of the end, which waits for its word no longer than this.
-    let greeter = Greeter::start(&["--drain-delay", "2s"]);
-    python("health.py", &greeter);
+    python("health.py", &Greeter::start(&[]));
 }
 
 #[test]
