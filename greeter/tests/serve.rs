@@ -223,16 +223,14 @@ async fn while_it_drains_it_is_not_ready_and_serves_on() {
 
 #[tokio::test]
 async fn a_registry_that_is_absent_stops_nothing() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    for consul in [closed.to_string(), "no-such-host.invalid:8500".to_owned()] {
-        let running = start(&["--consul-addr", &consul, "--drain-delay", "0s"]).await;
-        let Addresses { http, debug, .. } = running.addresses;
-        assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
-        let page = ask(debug, "/metrics").await;
-        assert!(page.contains("kit_sd_registered{"), "{page}");
-        running.signal(Signal::Terminate);
-        running.end().await.unwrap();
-    }
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let running = start(&["--consul-addr", &closed, "--drain-delay", "0s"]).await;
+    let Addresses { http, debug, .. } = running.addresses;
+    assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
+    let page = ask(debug, "/metrics").await;
+    assert!(page.contains("kit_sd_registered{"), "{page}");
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
 }
 
 #[tokio::test]

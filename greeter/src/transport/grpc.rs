@@ -33,6 +33,9 @@ pub fn routes<H, G>(
 where
     G: Endpoint<Hello, Response = Greeting, Error = Error>,
 {
+    let decode = |ask: GreetingRequest| Ok::<_, Infallible>(Hello { name: ask.name });
+    let encode =
+        |reply: Greeting| Ok::<_, Infallible>(GreetingResponse { greeting: reply.greeting });
     let greeter = GreeterServer::new(Greeter(Server::new(endpoints.greeting, decode, encode)));
     let article = greeter.clone().map_request(|mut request: http::Request<Body>| {
         *request.uri_mut() = Uri::from_static(GREETING);
@@ -59,12 +62,4 @@ impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Gr
     ) -> Result<Response<GreetingResponse>, Status> {
         self.0.serve(request).await
     }
-}
-
-fn decode(GreetingRequest { name }: GreetingRequest) -> Result<Hello, Infallible> {
-    Ok(Hello { name })
-}
-
-fn encode(Greeting { greeting }: Greeting) -> Result<GreetingResponse, Infallible> {
-    Ok(GreetingResponse { greeting })
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
 use kit_endpoint::{Endpoint, Fault, Kind, Request};
 use kit_transport::Hook;
-use kit_transport_http::{DecodeError, EncodeError, Server, json, query};
+use kit_transport_http::{EncodeError, Server, json, query};
+use std::convert::Infallible;
 use tower::service_fn;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -25,6 +26,7 @@ where
     G: Endpoint<Hello, Response = Greeting, Error = Error>,
     K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
 {
+    let nothing = |_: &http::Request<Bytes>| Ok::<_, Infallible>(());
     let unrouted = |kind| {
         let refuse = service_fn(move |_: Request<()>| async move { Err::<(), _>(Unrouted(kind)) });
         Server::new(refuse, nothing, json::encode).hook(hook.clone())
@@ -40,10 +42,6 @@ where
         .layer(CompressionLayer::new())
         .layer(CorsLayer::new().allow_methods([Method::GET]).allow_origin(Any))
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
-}
-
-fn nothing(_: &http::Request<Bytes>) -> Result<(), DecodeError> {
-    Ok(())
 }
 
 fn encode_health(health: Health) -> Result<Response<Bytes>, EncodeError> {
