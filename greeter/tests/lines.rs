@@ -16,7 +16,7 @@ const ROOMS: [&str; 7] = [
 ];
 
 /// The most lines that they may have, without blanks and comments.
-const MOST: usize = 345;
+const MOST: usize = 327;
 
 #[test]
 fn the_greeter_stays_small() {

@@ -228,7 +228,7 @@ async fn a_registry_that_is_absent_stops_nothing() {
     let Addresses { http, debug, .. } = running.addresses;
     assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
     let page = ask(debug, "/metrics").await;
-    assert!(page.contains("kit_sd_registered{"), "{page}");
+    assert!(page.contains("sd_registered{"), "{page}");
     running.signal(Signal::Terminate);
     running.end().await.unwrap();
 }

@@ -250,9 +250,9 @@ impl<S: Send + Sync> Inspect for Endpoints<S> {
         let labels = [("service", &*self.shared.service)];
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         let count = self.len() as f64;
-        inspector.gauge("kit_sd_endpoints", "Endpoints to choose from.", &labels, count);
+        inspector.gauge("sd_endpoints", "Endpoints to choose from.", &labels, count);
         inspector.counter(
-            "kit_sd_factory_failures_total",
+            "sd_factory_failures_total",
             "Endpoints that could not be made of their instance.",
             &labels,
             self.shared.failures.load(Ordering::Relaxed),

@@ -139,15 +139,15 @@ impl Inspect for Instances {
         let labels = [("service", &*self.service)];
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         let count = snapshot.instances.len() as f64;
-        inspector.gauge("kit_sd_instances", "Instances in the set.", &labels, count);
+        inspector.gauge("sd_instances", "Instances in the set.", &labels, count);
         inspector.state(
-            "kit_sd_state",
+            "sd_state",
             "How fresh the set is: fresh, stale or never_seen.",
             &labels,
             snapshot.state.name(),
         );
         inspector.counter(
-            "kit_sd_failures_total",
+            "sd_failures_total",
             "Failures to ask the registry for the set.",
             &labels,
             snapshot.failures,

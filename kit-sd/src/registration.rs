@@ -91,19 +91,19 @@ impl Inspect for RegistrationStatus {
         let status = self.get();
         let labels = [("service", &*self.service), ("id", &*self.id)];
         inspector.gauge(
-            "kit_sd_registered",
+            "sd_registered",
             "Whether the instance is registered, 0 or 1.",
             &labels,
             f64::from(u8::from(status.registered)),
         );
         inspector.counter(
-            "kit_sd_registrations_total",
+            "sd_registrations_total",
             "How often the instance was registered.",
             &labels,
             status.registrations,
         );
         inspector.counter(
-            "kit_sd_registration_failures_total",
+            "sd_registration_failures_total",
             "Calls of the registrar that failed.",
             &labels,
             status.failures,

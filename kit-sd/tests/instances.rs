@@ -176,9 +176,9 @@ fn inspection_tells_the_count_the_state_and_the_failures() {
     assert_eq!(
         seen.0,
         [
-            r#"kit_sd_instances [("service", "hello")] 2"#,
-            r#"kit_sd_state [("service", "hello"), ("state", "stale")] 1"#,
-            r#"kit_sd_failures_total [("service", "hello")] 1"#,
+            r#"sd_instances [("service", "hello")] 2"#,
+            r#"sd_state [("service", "hello"), ("state", "stale")] 1"#,
+            r#"sd_failures_total [("service", "hello")] 1"#,
         ]
     );
 }

@@ -366,9 +366,9 @@ async fn inspection_tells_whether_it_is_registered() {
     assert_eq!(
         seen.0,
         [
-            format!("kit_sd_registered {labels} 1"),
-            format!("kit_sd_registrations_total {labels} 1"),
-            format!("kit_sd_registration_failures_total {labels} 0"),
+            format!("sd_registered {labels} 1"),
+            format!("sd_registrations_total {labels} 1"),
+            format!("sd_registration_failures_total {labels} 0"),
         ]
     );
 }

@@ -2,21 +2,16 @@
 
 use crate::endpoints::{Endpoints, Error, Greeting, Health, Hello};
 use axum::{Router, routing::get_service};
-use bytes::Bytes;
-use http::{Method, Response, StatusCode, header};
-use kit_endpoint::{Endpoint, Fault, Kind, Request};
+use http::{Method, StatusCode, header};
+use kit_endpoint::{Endpoint, Kind};
 use kit_transport::Hook;
-use kit_transport_http::{EncodeError, Server, json, query};
-use std::convert::Infallible;
-use tower::service_fn;
+use kit_transport_http::{Server, json, nothing, query, refuse};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
 
-/// There is nothing at this path, or nothing by this method.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("there is only GET of /greeting?name=NAME and of /health")]
-struct Unrouted(Kind);
+/// What is here, for who asks for something else.
+const HERE: &str = "there is only GET of /greeting?name=NAME and of /health";
 
 /// Serves `endpoints`, watched by `hook`: `GET /greeting?name=` and
 /// `GET /health`.
@@ -26,13 +21,13 @@ where
     G: Endpoint<Hello, Response = Greeting, Error = Error>,
     K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
 {
-    let nothing = |_: &http::Request<Bytes>| Ok::<_, Infallible>(());
-    let unrouted = |kind| {
-        let refuse = service_fn(move |_: Request<()>| async move { Err::<(), _>(Unrouted(kind)) });
-        Server::new(refuse, nothing, json::encode).hook(hook.clone())
+    let encode = |health: Health| {
+        let well = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json::encode_as(well, health)
     };
+    let unrouted = |kind| refuse(kind, HERE).hook(hook.clone());
     let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
-    let health = Server::new(endpoints.health, nothing, encode_health);
+    let health = Server::new(endpoints.health, nothing, encode);
     let greeting = get_service(greeting.route("/greeting").hook(hook.clone()));
     let health = get_service(health.route("/health").hook(hook.clone()));
     Router::new()
@@ -42,18 +37,4 @@ where
         .layer(CompressionLayer::new())
         .layer(CorsLayer::new().allow_methods([Method::GET]).allow_origin(Any))
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
-}
-
-fn encode_health(health: Health) -> Result<Response<Bytes>, EncodeError> {
-    let mut response = json::encode(health)?;
-    if !health.healthy {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    Ok(response)
-}
-
-impl Fault for Unrouted {
-    fn kind(&self) -> Kind {
-        self.0
-    }
 }

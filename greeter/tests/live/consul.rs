@@ -123,7 +123,7 @@ fn a_registry_that_is_absent_does_not_keep_it_from_serving() {
     until(LIMIT, "a failed call of the registry", || {
         get(&greeter.debug, "/metrics").filter(|page| {
             page.lines().any(|line| {
-                line.starts_with("kit_sd_registration_failures_total{") && !line.ends_with(" 0")
+                line.starts_with("sd_registration_failures_total{") && !line.ends_with(" 0")
             })
         })
     });

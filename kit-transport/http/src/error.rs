@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use kit_endpoint::{Details, Fault, Kind, Problem};
 use kit_transport::RequestId;
-use std::{borrow::Cow, error, fmt};
+use std::{borrow::Cow, convert::Infallible, error, fmt};
 
 type Source = Box<dyn error::Error + Send + Sync>;
 
@@ -38,6 +38,17 @@ pub struct Failure<'a> {
     pub fault: &'a dyn Fault,
     /// The id of the request, if a hook gave it one.
     pub request_id: Option<&'a RequestId>,
+}
+
+/// Decodes nothing: for an endpoint that asks nothing of its request (Go kit's
+/// `NopRequestDecoder`).
+///
+/// # Errors
+///
+/// Never.
+#[must_use = "it decodes a request"]
+pub const fn nothing(_: &Request<Bytes>) -> Result<(), Infallible> {
+    Ok(())
 }
 
 /// Answers a failure with problem details (RFC 9457): the default encoder.

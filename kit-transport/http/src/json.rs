@@ -2,7 +2,7 @@
 
 use crate::{DecodeError, EncodeError};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -26,6 +26,20 @@ pub fn encode<T: Serialize>(reply: T) -> Result<Response<Bytes>, EncodeError> {
     let body = serde_json::to_vec(&reply).map_err(EncodeError::new)?;
     let mut response = Response::new(body.into());
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+/// Encodes a reply as a JSON body, under a status of its own.
+///
+/// # Errors
+///
+/// Fails if `reply` cannot be written as JSON: a map whose keys are no strings.
+pub fn encode_as<T: Serialize>(
+    status: StatusCode,
+    reply: T,
+) -> Result<Response<Bytes>, EncodeError> {
+    let mut response = encode(reply)?;
+    *response.status_mut() = status;
     Ok(response)
 }
 

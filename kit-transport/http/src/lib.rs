@@ -82,13 +82,15 @@ mod error;
 pub mod json;
 #[cfg(feature = "query")]
 pub mod query;
+mod refuse;
 mod server;
 
 #[cfg(feature = "client")]
 pub use self::client::{Pool, pool};
 pub use self::{
     client::{CallError, CallFuture, Client, Rejection},
-    error::{DecodeError, EncodeError, Failure, encode_problem},
+    error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
+    refuse::{Refused, refuse},
     server::{ResponseFuture, Server},
 };
 

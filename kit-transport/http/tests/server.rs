@@ -9,7 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use kit_endpoint::{CatchPanicLayer, Details, Fault, Kind, Panicked};
 use kit_transport::{Call, End, Outcome, RequestId, RequestIds};
-use kit_transport_http::{EncodeError, Failure, Server, json, query};
+use kit_transport_http::{EncodeError, Failure, Server, json, nothing, query, refuse};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -394,6 +394,37 @@ async fn the_request_id_is_given_echoed_and_named_in_problems() {
     let response = server.oneshot(request).await.unwrap();
     assert_eq!(response.headers()["x-request-id"], "abc-1");
     assert!(body(response).await.contains(r#""instance":"abc-1""#));
+}
+
+#[tokio::test]
+async fn a_router_falls_back_to_a_refusal_that_hooks_see() {
+    let ends = Ends::default();
+    let server = refuse(Kind::MethodNotAllowed, "use GET").hook(RequestIds).finally(ends.hook());
+    // Its body is never polled: it would never end.
+    let request =
+        Request::new(StreamBody::new(tokio_stream::pending::<Result<Frame<Bytes>, Infallible>>()));
+    let response = assert_ready_ok!(task::spawn(server.oneshot(request)).poll());
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(response.headers().contains_key("x-request-id"));
+    assert!(body(response).await.contains(r#""detail":"use GET""#));
+    assert_eq!(ends.one().outcome, Outcome::Failed(Kind::MethodNotAllowed));
+}
+
+#[tokio::test]
+async fn an_endpoint_may_ask_nothing_of_its_request() {
+    let endpoint = service_fn(|_: Kit<()>| async { Ok::<_, Error>("hi".to_owned()) });
+    let server = Server::new(endpoint, nothing, encode);
+    assert_eq!(body(server.oneshot(request("whatever")).await.unwrap()).await, "hi");
+}
+
+#[tokio::test]
+async fn json_goes_out_under_a_status_of_its_own() {
+    let response = json::encode_as(StatusCode::SERVICE_UNAVAILABLE, [1, 2]).unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (&response.headers()["content-type"], &response.body()[..]),
+        (&HeaderValue::from_static("application/json"), &b"[1,2]"[..])
+    );
 }
 
 #[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]

@@ -38,6 +38,8 @@ pub struct Server<E, D, N, H = (), X = fn(&Failure<'_>) -> http::Response<Bytes>
 #[derive(Clone)]
 struct Options {
     limit: usize,
+    /// Whether the body of a request is read at all.
+    reads: bool,
     route: Option<&'static str>,
     timeout: HeaderName,
 }
@@ -51,7 +53,8 @@ impl<E, D, N> Server<E, D, N> {
     /// answered by [`encode_problem`]; the deadline is read from
     /// `x-request-timeout-ms` and `grpc-timeout`.
     pub fn new(endpoint: E, decode: D, encode: N) -> Self {
-        let options = Options { limit: 2 << 20, route: None, timeout: REQUEST_TIMEOUT_MS };
+        let options =
+            Options { limit: 2 << 20, reads: true, route: None, timeout: REQUEST_TIMEOUT_MS };
         Self { endpoint, decode, encode, hook: (), encode_error: encode_problem, options }
     }
 }
@@ -102,6 +105,13 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
     #[must_use]
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.options.limit = bytes;
+        self
+    }
+
+    /// Reads no body: the request is decoded as if it had none.
+    #[must_use]
+    pub(crate) const fn unread(mut self) -> Self {
+        self.options.reads = false;
         self
     }
 
@@ -158,7 +168,7 @@ where
         };
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let limit = self.options.limit;
-        if body.is_end_stream() {
+        if !self.options.reads || body.is_end_stream() {
             let request = http::Request::from_parts(head, Bytes::new());
             return match (self.decode)(&request) {
                 Ok(message) => {
