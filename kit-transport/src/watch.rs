@@ -22,6 +22,8 @@ pub struct Watch<O: Observer> {
     observer: Option<O>,
     started: Option<Instant>,
     end: End,
+    /// Whether the reply goes out without its body, so that nobody polls it.
+    bodiless: bool,
 }
 
 // ===== impl Watch =====
@@ -38,12 +40,19 @@ impl<O: Observer> Watch<O> {
             duration: Duration::ZERO,
             error: None,
         };
-        Self { observer: Some(observer), started, end }
+        Self { observer: Some(observer), started, end, bodiless: false }
     }
 
     /// Says how many bytes the body of the request had so far.
     pub const fn received(&mut self, bytes: u64) {
         self.end.received = bytes;
+    }
+
+    /// Says that the reply goes out without its body, whatever it has: the
+    /// request was a HEAD. (A status that has none says so itself.) The request
+    /// is then over with the head of its reply.
+    pub const fn bodiless(&mut self) {
+        self.bodiless = true;
     }
 
     /// Says that the request failed: the reply, if there is one, says so.
@@ -67,6 +76,7 @@ impl<O: Observer> Watch<O> {
             && !O::SILENT
         {
             self.end.status = Some(status);
+            self.bodiless |= matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             observer.after(headers);
         }
     }
@@ -111,7 +121,7 @@ pin_project! {
     /// Bytes count when the connection takes them. The request is over when
     /// the last frame is taken, trailers included; when the body says that it
     /// is at its end after a frame, since hyper does not ask again; or at once,
-    /// if there is no body. A `grpc-status` in the trailers is the outcome.
+    /// if there is no body or it is not sent. A `grpc-status` in the trailers is the outcome.
     pub struct Watched<B, O>
     where
         O: Observer,
@@ -127,7 +137,7 @@ pin_project! {
 impl<B: Body, O: Observer> Watched<B, O> {
     /// Lets `watch` go with `body`.
     pub fn new(body: B, mut watch: Watch<O>) -> Self {
-        if !O::SILENT && body.is_end_stream() {
+        if !O::SILENT && (watch.bodiless || body.is_end_stream()) {
             watch.finish();
         }
         Self { body, watch }

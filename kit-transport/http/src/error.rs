@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use kit_endpoint::{Details, Fault, Kind, Problem};
 use kit_transport::RequestId;
-use std::{borrow::Cow, convert::Infallible, error, fmt};
+use std::{borrow::Cow, convert::Infallible, error, fmt, time::Duration};
 
 type Source = Box<dyn error::Error + Send + Sync>;
 
@@ -16,6 +16,11 @@ pub enum DecodeError {
     TooLarge {
         /// The most it takes, in bytes.
         limit: usize,
+    },
+    /// The body did not come to its end in time.
+    TooSlow {
+        /// How long the server waits for it.
+        limit: Duration,
     },
     /// A part of the request is not what the endpoint takes.
     Malformed {
@@ -53,16 +58,17 @@ pub const fn nothing(_: &Request<Bytes>) -> Result<(), Infallible> {
 
 /// Answers a failure with problem details (RFC 9457): the default encoder.
 ///
-/// `instance` is the id of the request. A fault of the service shows no more
+/// `instance` names the id of the request, as a fragment (`#01a2…`). A fault of the service shows no more
 /// than the phrase of its kind.
 #[must_use]
 pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
     let problem = Problem::new(failure.fault);
+    // An id is no URI reference (it may look like one with a scheme), but every
+    // byte of it may stand in a fragment.
     match failure.request_id {
-        Some(id) => problem.instance(id.as_str()),
-        None => problem,
+        Some(id) => problem.instance(&format!("#{id}")).into_response(),
+        None => problem.into_response(),
     }
-    .into_response()
     .map(Bytes::from)
 }
 
@@ -82,6 +88,9 @@ impl fmt::Display for DecodeError {
             Self::TooLarge { limit } => {
                 write!(f, "the body is too large: send at most {limit} bytes")
             }
+            Self::TooSlow { limit } => {
+                write!(f, "the body did not come within {limit:?}: send it faster, or in parts")
+            }
             Self::Malformed { part, message } => write!(f, "cannot read the {part}: {message}"),
         }
     }
@@ -91,7 +100,7 @@ impl error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Body(source) => Some(&**source),
-            Self::TooLarge { .. } | Self::Malformed { .. } => None,
+            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::Malformed { .. } => None,
         }
     }
 }
@@ -100,7 +109,10 @@ impl Fault for DecodeError {
     fn kind(&self) -> Kind {
         match self {
             Self::TooLarge { .. } => Kind::PayloadTooLarge,
-            Self::Body(_) | Self::Malformed { .. } => Kind::InvalidArgument,
+            Self::TooSlow { .. } => Kind::DeadlineExceeded,
+            // Most often the peer is gone, and nobody hears the answer.
+            Self::Body(_) => Kind::Cancelled,
+            Self::Malformed { .. } => Kind::InvalidArgument,
         }
     }
 

@@ -3,7 +3,9 @@
 use crate::{DecodeError, EncodeError};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
+use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
+use std::fmt;
 
 /// Decodes the query of a request: `?name=Ada&loud=true`.
 ///
@@ -12,13 +14,18 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// # Errors
 ///
-/// Fails if the query is not a `T`.
+/// Fails if the query is not a `T`, or not UTF-8 once it is decoded.
 pub fn decode<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, DecodeError> {
     let query = request.uri().query().unwrap_or_default();
-    serde_urlencoded::from_str(query).map_err(|error| {
+    let malformed = |error: &dyn fmt::Display| {
         let hint = "give each parameter once, as ?name=value, percent-encoded";
         DecodeError::malformed("query", format!("{error}: {hint}"))
-    })
+    };
+    // What follows would read U+FFFD for bytes that are no text.
+    if query.contains('%') {
+        percent_decode_str(query).decode_utf8().map_err(|error| malformed(&error))?;
+    }
+    serde_urlencoded::from_str(query).map_err(|error| malformed(&error))
 }
 
 /// Returns an encoder for a client: a request by `method` to `uri` with the

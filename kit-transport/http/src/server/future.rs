@@ -2,7 +2,7 @@ use crate::{DecodeError, Failure};
 use bytes::Bytes;
 use http::{Extensions, request::Parts};
 use http_body_util::{Collected, Full, LengthLimitError};
-use kit_endpoint::{self as kit, Endpoint, Fault};
+use kit_endpoint::{self as kit, Endpoint, Expired, Fault};
 use kit_transport::{Observer, RequestId, Watch, Watched};
 use pin_project_lite::pin_project;
 use std::{
@@ -10,8 +10,9 @@ use std::{
     error, fmt,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -42,10 +43,13 @@ pin_project! {
             #[pin]
             body: F,
             head: Option<Parts>,
-            limit: usize,
+            limits: (usize, Duration),
             decode: D,
             endpoint: Option<E>,
             deadline: Option<Instant>,
+            // Made only once the body lets us wait.
+            #[pin]
+            sleep: Option<Sleep>,
         },
         /// Waiting for the endpoint, first to be ready, then to reply.
         Call { #[pin] reply: Oneshot<E, kit::Request<Req>> },
@@ -94,13 +98,13 @@ where
         request_id: Option<RequestId>,
         head: Parts,
         body: F,
-        limit: usize,
+        limits: (usize, Duration),
         decode: D,
         endpoint: E,
         deadline: Option<Instant>,
     ) -> Self {
-        let (head, endpoint) = (Some(head), Some(endpoint));
-        let state = State::Read { body, head, limit, decode, endpoint, deadline };
+        let (head, endpoint, sleep) = (Some(head), Some(endpoint), None);
+        let state = State::Read { body, head, limits, decode, endpoint, deadline, sleep };
         Self { watch: Some(watch), encode, encode_error, request_id, state }
     }
 }
@@ -129,11 +133,25 @@ where
         };
         let mut response = loop {
             match this.state.as_mut().project() {
-                StateProj::Read { body, head, limit, decode, endpoint, deadline } => {
-                    let body = match ready!(body.poll(cx)) {
+                StateProj::Read { body, head, limits, decode, endpoint, deadline, mut sleep } => {
+                    let (most, patience) = *limits;
+                    let Poll::Ready(body) = body.poll(cx) else {
+                        let now = Instant::now();
+                        if sleep.is_none() {
+                            let until = [now.checked_add(patience), *deadline];
+                            sleep.set(until.into_iter().flatten().min().map(sleep_until));
+                        }
+                        let Some(sleep) = sleep.as_pin_mut() else { return Poll::Pending };
+                        ready!(sleep.poll(cx));
+                        break match deadline {
+                            Some(deadline) if *deadline <= now => fail(&Expired::new(false), watch),
+                            _ => fail(&DecodeError::TooSlow { limit: patience }, watch),
+                        };
+                    };
+                    let body = match body {
                         Ok(body) => body.to_bytes(),
                         Err(error) if error.is::<LengthLimitError>() => {
-                            break fail(&DecodeError::TooLarge { limit: *limit }, watch);
+                            break fail(&DecodeError::TooLarge { limit: most }, watch);
                         }
                         Err(error) => break fail(&DecodeError::Body(error), watch),
                     };

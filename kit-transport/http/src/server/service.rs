@@ -1,7 +1,7 @@
 use super::ResponseFuture;
 use crate::{DecodeError, Failure, encode_problem};
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName, Method};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited, combinators::Collect};
 use kit_endpoint::{Endpoint, Fault, Peer};
@@ -15,6 +15,7 @@ use std::{
     convert::Infallible,
     error, fmt,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -40,6 +41,7 @@ struct Options {
     limit: usize,
     /// Whether the body of a request is read at all.
     reads: bool,
+    read_limit: Duration,
     route: Option<&'static str>,
     timeout: HeaderName,
 }
@@ -49,12 +51,17 @@ struct Options {
 impl<E, D, N> Server<E, D, N> {
     /// Serves `endpoint`, reading with `decode` and writing with `encode`.
     ///
-    /// The body of a request may have 2 MiB (axum's default); failures are
+    /// The body of a request may have 2 MiB (axum's default) and take 30 s; failures are
     /// answered by [`encode_problem`]; the deadline is read from
     /// `x-request-timeout-ms` and `grpc-timeout`.
     pub fn new(endpoint: E, decode: D, encode: N) -> Self {
-        let options =
-            Options { limit: 2 << 20, reads: true, route: None, timeout: REQUEST_TIMEOUT_MS };
+        let options = Options {
+            limit: 2 << 20,
+            reads: true,
+            read_limit: Duration::from_secs(30),
+            route: None,
+            timeout: REQUEST_TIMEOUT_MS,
+        };
         Self { endpoint, decode, encode, hook: (), encode_error: encode_problem, options }
     }
 }
@@ -108,6 +115,15 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
         self
     }
 
+    /// Waits for a body no longer than `limit`, and no longer than the request's
+    /// own deadline. 30 s by default: enough for 2 MiB over a slow line, and
+    /// not for a peer that only holds the place.
+    #[must_use]
+    pub const fn body_timeout(mut self, limit: Duration) -> Self {
+        self.options.read_limit = limit;
+        self
+    }
+
     /// Reads no body: the request is decoded as if it had none.
     #[must_use]
     pub(crate) const fn unread(mut self) -> Self {
@@ -158,7 +174,10 @@ where
         let call = Call::new(Protocol::Http, head.method.as_str(), &head.headers)
             .route(self.options.route)
             .peer(head.extensions.get::<Peer>().copied());
-        let watch = Watch::new(self.hook.before(&call, &mut head.extensions));
+        let mut watch = Watch::new(self.hook.before(&call, &mut head.extensions));
+        if head.method == Method::HEAD {
+            watch.bodiless();
+        }
         let request_id =
             if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
         let reply = (self.encode.clone(), self.encode_error.clone());
@@ -187,8 +206,9 @@ where
         }
         let body = Limited::new(body, limit).collect();
         let (endpoint, decode) = (self.endpoint.clone(), self.decode.clone());
+        let limits = (limit, self.options.read_limit);
         ResponseFuture::reading(
-            watch, reply, request_id, head, body, limit, decode, endpoint, deadline,
+            watch, reply, request_id, head, body, limits, decode, endpoint, deadline,
         )
     }
 }
