@@ -73,7 +73,7 @@ fn what_is_wrong_is_a_problem() {
         assert_eq!(shown.header("content-type"), "application/problem+json");
         let problem: serde_json::Value = serde_json::from_str(&shown.body).unwrap();
         assert_eq!(problem["status"], status);
-        assert_eq!(problem["instance"], shown.header("x-request-id"));
+        assert_eq!(problem["instance"], format!("#{}", shown.header("x-request-id")));
         assert!(problem["detail"].as_str().unwrap().contains(advice), "{problem}");
         if status == 405 {
             assert_eq!(shown.header("allow"), "GET,HEAD");
