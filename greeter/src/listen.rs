@@ -1,6 +1,11 @@
 //! Where the greeter listens, and how it is reached.
 
-use crate::flags::{Listen, Serve};
+use crate::{
+    flags::{Listen, Serve},
+    log,
+};
+use kit_metrics::Prometheus;
+use kit_serve::Server;
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -85,6 +90,16 @@ async fn bind(listen: &Listen) -> Result<(TcpListener, SocketAddr), NotBound> {
         },
         |(address, listener)| Ok((listener, address)),
     )
+}
+
+/// Names `server`, measures it, and has its incidents logged.
+pub fn watched<L, S>(
+    name: &'static str,
+    server: Server<L, S>,
+    metrics: &Prometheus,
+) -> Server<L, S> {
+    metrics.collect(server.handle());
+    server.name(name).on_incident(move |incident| log::incident(name, &incident))
 }
 
 /// Returns the address by which this machine reaches `consul`, and is reached

@@ -1,6 +1,9 @@
 //! Logs: one event, one line.
 
 use http::Extensions;
+use kit_endpoint::Kind;
+use kit_sd::RegistrationStatus;
+use kit_serve::Incident;
 use kit_transport::{Call, End, Hook, Observer, Outcome, RequestId};
 use std::{net::IpAddr, str::FromStr};
 use tracing::Subscriber;
@@ -8,6 +11,10 @@ use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, prelude::*};
 
 /// The target of the access log, for filters: `info,access=warn`.
 pub const TARGET: &str = "access";
+
+/// The most of a method that is logged, in bytes: a caller may make one up, as
+/// long as the head of a request may be.
+const LONGEST_METHOD: usize = 64;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +27,12 @@ pub enum Format {
 }
 
 /// The [`Hook`] that logs every request once, when it has ended, with its
-/// outcome: at error level if that is the service's fault, else at info.
+/// outcome.
+///
+/// The level says who must act. It is error for what is broken (`Internal`,
+/// `Unknown`, `DataLoss`); warn for what passes, and what a caller can bring
+/// about by the time it gives (`Unavailable`, `DeadlineExceeded`); and info for
+/// the rest, refusals of what the caller got wrong among it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessLog;
 
@@ -57,6 +69,37 @@ where
     tracing_subscriber::registry().with(filter).with(layer)
 }
 
+/// Logs each change of a registration, until it ends: that it is made, and
+/// why a call to the registry failed, once for each reason.
+pub async fn registration(port: &'static str, mut status: RegistrationStatus) {
+    let (mut registered, mut error) = (false, None);
+    while let Some(now) =
+        status.wait_for(|now| now.registered != registered || now.error != error).await
+    {
+        match &now.error {
+            Some(why) if now.error != error => tracing::warn!(
+                port,
+                error = &**why,
+                "the registry fails, and is tried on: see that Consul runs at --consul-addr"
+            ),
+            None if now.registered => tracing::info!(port, "registered"),
+            _ => {}
+        }
+        (registered, error) = (now.registered, now.error);
+    }
+}
+
+/// Logs what went wrong beside the requests of a server: at warn level if it
+/// is the server's, at debug level if it is of one peer.
+pub fn incident(server: &'static str, incident: &Incident<'_>) {
+    match incident {
+        Incident::Connection { .. } | Incident::TimedOut { .. } => {
+            tracing::debug!(server, "{incident}");
+        }
+        _ => tracing::warn!(server, "{incident}"),
+    }
+}
+
 // ===== impl Format =====
 
 impl FromStr for Format {
@@ -79,7 +122,7 @@ impl Hook for AccessLog {
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Option<Line> {
         tracing::enabled!(target: TARGET, tracing::Level::ERROR).then(|| Line {
             protocol: call.protocol.name(),
-            method: call.method.to_owned(),
+            method: call.method[..call.method.floor_char_boundary(LONGEST_METHOD)].to_owned(),
             route: call.route.map(str::to_owned),
             // A socket for both versions shows IPv4 peers as mapped addresses.
             peer: call.peer.and_then(|peer| peer.addr()).map(|addr| addr.ip().to_canonical()),
@@ -112,6 +155,7 @@ impl Observer for Line {
             };
         }
         match end.outcome {
+            Outcome::Failed(Kind::Unavailable | Kind::DeadlineExceeded) => request!(warn),
             Outcome::Failed(kind) if kind.is_server() => request!(error),
             _ => request!(info),
         }

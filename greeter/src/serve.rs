@@ -5,8 +5,8 @@ use crate::{
     debug, discovery,
     endpoints::endpoints,
     flags::Serve,
-    listen::{Addresses, Ports, reached_from},
-    log::AccessLog,
+    listen::{Addresses, Ports, reached_from, watched},
+    log::{self, AccessLog},
     service::{Greeter, Logging},
     transport::{grpc, http},
 };
@@ -50,16 +50,12 @@ pub async fn serve(
     let routes = hooks.layer(grpc::routes(endpoints, readiness.clone())?);
     let page = debug::router(metrics.clone(), readiness.clone());
 
-    let http = kit_serve::serve(ports.http, web).name("http");
-    let grpc = kit_serve::serve(ports.grpc, routes).name("grpc");
-    let debug = kit_serve::serve(ports.debug, page).name("debug");
-    let handles = [http.handle(), grpc.handle(), debug.handle()];
-    for handle in &handles {
-        metrics.collect(handle.clone());
-    }
-    let [of_http, of_grpc, of_debug] = handles;
+    let http = watched("http", kit_serve::serve(ports.http, web), &metrics);
+    let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
+    let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
+    let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
-    let mut kept = None;
+    let (mut group, mut kept) = (Group::new(), None);
     if let Some(consul) = &flags.consul {
         let host = match flags.advertise {
             Some(host) => host,
@@ -68,15 +64,16 @@ pub async fn serve(
         let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
         let agent = Agent::new(consul)?;
         let names = discovery::register(&agent, &flags.service, &host, numbers, &readiness)?;
-        for name in &names {
+        for (port, name) in ["http", "grpc"].into_iter().zip(&names) {
             metrics.collect(name.status());
+            group = group.background("registry", log::registration(port, name.status()));
         }
         kept = Some(names);
     }
     say(ports.addresses)?;
     ready.send_replace(true);
     let (delay, drain) = (flags.drain_delay, flags.drain_timeout);
-    Ok(Group::new()
+    Ok(group
         .actor("http", http.into_future())
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
@@ -86,7 +83,7 @@ pub async fn serve(
             ready.send_replace(false);
         })
         .on_shutdown("deregister", DEREGISTER, discovery::deregister(kept))
-        .on_shutdown("drain delay", delay + SECOND, sleep(delay))
+        .on_shutdown("drain delay", delay + SECOND, async move { sleep(delay).await })
         .on_shutdown("drain", drain + SECOND, async move {
             let (http, grpc) =
                 tokio::join!(of_http.drain_within(drain), of_grpc.drain_within(drain));

@@ -5,22 +5,31 @@
 use axum::{Router, body::Body};
 use greeter::{
     endpoints::endpoints,
-    log::{AccessLog, Format, subscriber},
+    listen::watched,
+    log::{AccessLog, Format, registration, subscriber},
     service::{self, Service},
     transport::http::router,
 };
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use kit_breaker::{Circuit, Limits};
+use kit_endpoint::Kind;
 use kit_metrics::Prometheus;
+use kit_sd::{Address, Instance, Keeper, Registrar};
+use kit_serve::{Listener, Peer};
 use kit_transport::{Call, Hook, Protocol, RequestId, RequestIds, Watch};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    future::IntoFuture,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::watch,
+};
 use tower::ServiceExt;
 use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
@@ -45,7 +54,7 @@ impl Written {
 
 impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -121,6 +130,12 @@ fn serving() -> Router {
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
     router(endpoints(Chatty, readiness, circuit, metrics), &(RequestIds, AccessLog))
+}
+
+/// A runtime whose clock stands still while there is work.
+fn paused() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
 }
 
 /// Asks for each target by GET, and returns what was logged.
@@ -210,7 +225,7 @@ fn hostile(format: Format) -> Written {
         let mut watch = Watch::new(AccessLog.before(&call, &mut extensions));
         watch.after(StatusCode::OK, &mut HeaderMap::new());
         let error = "x=\"1\"\n\nlevel=info msg=forged";
-        watch.failed_with(kit_endpoint::Kind::Internal, Some(error.into()));
+        watch.failed_with(Kind::Internal, Some(error.into()));
         watch.finish();
     });
     written
@@ -245,6 +260,159 @@ fn a_caller_that_leaves_is_logged() {
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(!lines[0].contains_key("status"));
     assert!(lines[0]["outcome"].to_ascii_lowercase().contains("cancelled"), "{lines:#?}");
+}
+
+/// Fails a request of this method, and returns the line.
+fn failed(method: &str, kind: Kind) -> BTreeMap<String, String> {
+    let written = Written::default();
+    with_default(subscriber("info", Format::Logfmt, written.clone()), || {
+        let headers = HeaderMap::new();
+        let call = Call::new(Protocol::Grpc, method, &headers);
+        let mut watch = Watch::new(AccessLog.before(&call, &mut http::Extensions::new()));
+        watch.failed_with(kind, None);
+        watch.finish();
+    });
+    let lines = written.logfmt();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    lines.into_iter().next().unwrap()
+}
+
+#[test]
+fn the_level_says_who_must_act() {
+    for (kind, level) in [
+        (Kind::Internal, "error"),
+        (Kind::Unknown, "error"),
+        (Kind::DataLoss, "error"),
+        (Kind::Unavailable, "warn"),
+        (Kind::DeadlineExceeded, "warn"),
+        (Kind::InvalidArgument, "info"),
+        (Kind::NotFound, "info"),
+        (Kind::Unimplemented, "info"),
+    ] {
+        assert_eq!(failed("a/b", kind)["level"], level, "{kind:?}");
+    }
+}
+
+#[test]
+fn of_a_method_64_bytes_are_logged() {
+    let longest = "m".repeat(64);
+    assert_eq!(failed(&longest, Kind::Internal)["method"], longest);
+    assert_eq!(failed(&format!("{longest}n"), Kind::Internal)["method"], longest);
+    // A character that does not fit is left out whole.
+    let odd = format!("{}é", "m".repeat(63));
+    assert_eq!(failed(&odd, Kind::Internal)["method"], "m".repeat(63));
+}
+
+/// A listener that fails once, and then hands out `pipe`.
+struct Faulty(Option<DuplexStream>, bool);
+
+impl Listener for Faulty {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        if !std::mem::replace(&mut self.1, true) {
+            return Err(io::Error::other("too many open files"));
+        }
+        match self.0.take() {
+            Some(pipe) => Ok((pipe, Peer::Unix)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What a server logs that cannot accept, and whose peer then sends no HTTP.
+fn troubled(filter: &str) -> Vec<BTreeMap<String, String>> {
+    let written = Written::default();
+    with_default(subscriber(filter, Format::Logfmt, written.clone()), || {
+        paused().block_on(async {
+            let (mut peer, pipe) = tokio::io::duplex(64);
+            let server = kit_serve::serve(Faulty(Some(pipe), false), serving());
+            let server = watched("http", server, &Prometheus::new());
+            let handle = server.handle();
+            let running = tokio::spawn(server.into_future());
+            peer.write_all(b"this is no HTTP\r\n\r\n").await.unwrap();
+            peer.read_to_end(&mut Vec::new()).await.unwrap();
+            handle.drain().await;
+            running.await.unwrap().unwrap();
+        });
+    });
+    written.logfmt()
+}
+
+#[test]
+fn an_incident_of_the_server_is_a_warning_and_one_of_a_peer_is_for_debugging() {
+    let lines = troubled("info");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["level"], "warn");
+    assert_eq!(lines[0]["server"], "http");
+    assert!(lines[0]["message"].contains("too many open files"), "{lines:#?}");
+
+    let lines = troubled("greeter=debug");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(lines[1]["level"], "debug");
+    assert!(lines[1]["message"].contains("broken"), "{lines:#?}");
+}
+
+/// A registry that fails as long as it is told to.
+#[derive(Debug)]
+struct Registry(Instance, watch::Receiver<Option<&'static str>>);
+
+impl Registrar for Registry {
+    type Error = io::Error;
+
+    fn instance(&self) -> &Instance {
+        &self.0
+    }
+
+    async fn register(&self) -> io::Result<()> {
+        self.1.borrow().map_or(Ok(()), |why| Err(io::Error::other(why)))
+    }
+
+    async fn deregister(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn renew(&self) -> io::Result<bool> {
+        self.register().await.map(|()| true)
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+#[test]
+fn a_registry_that_fails_is_a_warning_once_for_each_reason() {
+    let written = Written::default();
+    with_default(subscriber("info", Format::Logfmt, written.clone()), || {
+        paused().block_on(async {
+            let (state, seen) = watch::channel(Some("refused"));
+            let address = "10.0.0.1:9110".parse::<Address>().unwrap();
+            let kept = Keeper::new(Registry(Instance::new("greeter", address), seen)).spawn();
+            let logging = tokio::spawn(registration("http", kept.status()));
+            for now in [Some("refused"), Some("no route"), None, Some("refused"), None] {
+                state.send_replace(now);
+                tokio::time::sleep(Duration::from_mins(5)).await;
+            }
+            kept.deregister().await.unwrap();
+            logging.await.unwrap();
+        });
+    });
+    let lines = written.logfmt();
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| (&*line["level"], line.get("error").map_or("", String::as_str)))
+        .collect();
+    let expected = [
+        ("warn", "refused"),
+        ("warn", "no route"),
+        ("info", ""),
+        ("warn", "refused"),
+        ("info", ""),
+    ];
+    assert_eq!(said, expected, "{lines:#?}");
+    assert!(lines[0]["message"].contains("--consul-addr"), "{lines:#?}");
+    assert_eq!(lines[0]["port"], "http");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use tower::BoxError;
 
@@ -219,6 +219,17 @@ async fn while_it_drains_it_is_not_ready_and_serves_on() {
     assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
     assert!(ask(http, "/greeting?name=Ada").await.starts_with("HTTP/1.1 200 "));
     running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_serves_on_for_the_delay_however_long_it_ran_before() {
+    let running = start(&["--drain-delay", "5s"]).await;
+    sleep(Duration::from_mins(10)).await;
+    let began = Instant::now();
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
+    let took = began.elapsed();
+    assert!((5..7).contains(&took.as_secs()), "it ended after {took:?}");
 }
 
 #[tokio::test]

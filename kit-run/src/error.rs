@@ -34,8 +34,12 @@ pub enum Failure {
         /// How long it had: its own limit, or what was left of the whole.
         limit: Duration,
     },
-    /// A phase was not begun, or not finished: time was up, or a second signal
-    /// came.
+    /// A phase had begun when a second signal came, and was dropped.
+    BrokenOff {
+        /// Its name.
+        name: Name,
+    },
+    /// A phase was not begun: time was up, or a second signal came.
     Skipped {
         /// Its name.
         name: Name,
@@ -104,6 +108,7 @@ impl fmt::Display for Failure {
             Self::Panicked { name, message } if message.is_empty() => write!(f, "{name} panicked"),
             Self::Panicked { name, message } => write!(f, "{name} panicked: {message}"),
             Self::Overran { name, limit } => write!(f, "{name} took longer than {limit:?}"),
+            Self::BrokenOff { name } => write!(f, "{name} was broken off"),
             Self::Skipped { name } => write!(f, "{name} was skipped"),
             Self::Cut { name } => write!(f, "{name} was cut"),
             Self::Forced { signal } => write!(f, "a second signal, {signal}, forced the end"),

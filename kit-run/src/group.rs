@@ -92,6 +92,11 @@ impl Group {
     /// Adds a phase of the shutdown, which has `limit` to finish and is then
     /// dropped. Phases run one after the other, in the order in which they are
     /// added, whatever became of the ones before.
+    ///
+    /// The future is made now and polled when its turn comes. One whose
+    /// deadline is fixed when it is made, as that of `tokio::time::sleep` and
+    /// `timeout` is, has run out by then: make it inside the phase, in
+    /// `async move { sleep(delay).await }`.
     pub fn on_shutdown<F>(mut self, name: impl Into<Name>, limit: Duration, phase: F) -> Self
     where
         F: Future<Output: Outcome> + Send + 'static,
@@ -280,9 +285,9 @@ impl Running {
                     self.failures.push(Failure::Overran { name, limit });
                 }
                 Waited::Forced(signal) => {
-                    let left = phases.map(|phase| phase.name);
-                    let left = std::iter::once(name).chain(left);
-                    self.failures.extend(left.map(|name| Failure::Skipped { name }));
+                    self.failures.push(Failure::BrokenOff { name });
+                    let left = phases.map(|phase| Failure::Skipped { name: phase.name });
+                    self.failures.extend(left);
                     return Some(signal);
                 }
             }

@@ -320,7 +320,7 @@ async fn a_second_signal_forces_the_end_and_says_what_was_cut() {
     let error = running.await.unwrap().unwrap_err();
     assert!(began.elapsed() < SECOND + SECOND / 10);
     let expected = [
-        "drain was skipped",
+        "drain was broken off",
         "flush was skipped",
         "a second signal, SIGINT, forced the end",
         "http was cut",

@@ -230,7 +230,8 @@ impl fmt::Display for Cut {
         match &*self.requests {
             [] => f.write_str("connections cut at the limit of the drain, no request among them"),
             requests => {
-                write!(f, "{} requests cut at the limit of the drain", requests.len())?;
+                let noun = if requests.len() == 1 { "request" } else { "requests" };
+                write!(f, "{} {noun} cut at the limit of the drain", requests.len())?;
                 for (n, request) in requests.iter().enumerate() {
                     write!(f, "{} {request}", if n == 0 { ":" } else { "," })?;
                 }

@@ -4,7 +4,7 @@
 //! whoever connects. It is one line in place of `axum::serve(listener, app)`,
 //! and what that leaves open is closed: a peer that sends nothing, or a head
 //! one byte at a time, is gone after 10 s; connections have a number; a stop
-//! loses no request. Any `Service<http::Request<Incoming>>` will do: an
+//! loses no request that the server has received. Any `Service<http::Request<Incoming>>` will do: an
 //! `axum::Router`, tonic's `Routes`, both on one port, or a function. No other
 //! crate of the kit is needed.
 //!
@@ -83,7 +83,10 @@
 //!
 //! [`Handle::drain`] closes the listener, tells each connection to close
 //! (`Connection: close` with the next reply over HTTP/1, GOAWAY over HTTP/2)
-//! and waits for what is in flight; an idle connection closes at once.
+//! and waits for what is in flight; an idle connection closes at once, so that
+//! a request which is then on its way over it is not received: over HTTP/1 the
+//! peer sees the connection close without a reply, as it may at any time, and
+//! sends it again if it may be repeated.
 //! [`Handle::drain_within`] sets a limit, and lists what was cut.
 //! [`Handle::in_flight`] lists who is still waited for. Dropping the server
 //! cuts everything. An upgraded connection (WebSocket) belongs to the service,

@@ -598,6 +598,18 @@ async fn a_head_that_has_begun_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_request_that_is_cut_is_told_as_one() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(serve(pipes, service!(Gate::new())));
+    let mut pipe = net.connect();
+    pipe.write_all(GET_WAIT).await.unwrap();
+    settle().await;
+    let cut = handle.drain_within(Duration::from_secs(30)).await.unwrap_err();
+    let said = cut.to_string();
+    assert!(said.starts_with("1 request cut at the limit of the drain: GET /wait"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_that_comes_to_its_limit_says_what_it_cut() {
     let (net, pipes) = Net::new();
     let (handle, running) = start(serve(pipes, service!(Gate::new())));
