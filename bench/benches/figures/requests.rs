@@ -46,7 +46,7 @@ const CASES: [Case; 2] = [
         bare: env!("CARGO_BIN_EXE_http_hyper"),
         load: Load::Http,
         bar: 1.10,
-        committed: 1.072,
+        committed: 1.055,
     },
     Case {
         instructions: "gRPC request, instructions",

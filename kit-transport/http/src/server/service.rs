@@ -14,6 +14,7 @@ use std::{
     any::type_name,
     convert::Infallible,
     error, fmt,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -43,8 +44,11 @@ struct Options {
     reads: bool,
     read_limit: Duration,
     route: Option<&'static str>,
-    timeout: HeaderName,
+    /// None is the default: nothing to clone for each request.
+    timeout: Option<Arc<HeaderName>>,
 }
+
+static DEFAULT_TIMEOUT: HeaderName = REQUEST_TIMEOUT_MS;
 
 // ===== impl Server =====
 
@@ -60,7 +64,7 @@ impl<E, D, N> Server<E, D, N> {
             reads: true,
             read_limit: Duration::from_secs(30),
             route: None,
-            timeout: REQUEST_TIMEOUT_MS,
+            timeout: None,
         };
         Self { endpoint, decode, encode, hook: (), encode_error: encode_problem, options }
     }
@@ -143,7 +147,7 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
     /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default.
     #[must_use]
     pub fn timeout_header(mut self, header: HeaderName) -> Self {
-        self.options.timeout = header;
+        self.options.timeout = Some(Arc::new(header));
         self
     }
 }
@@ -181,7 +185,8 @@ where
         let request_id =
             if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
         let reply = (self.encode.clone(), self.encode_error.clone());
-        let timeout = match deadline::timeout(&head.headers, &self.options.timeout) {
+        let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
+        let timeout = match deadline::timeout(&head.headers, timeout) {
             Ok(timeout) => timeout,
             Err(fault) => return ResponseFuture::refused(watch, reply, request_id, &fault),
         };
