@@ -77,6 +77,25 @@
 //! of their kind; what they say, with all sources, goes to the hooks, in
 //! [`End::error`](kit_transport::End::error).
 //!
+//! # Requests that no method reads
+//!
+//! Not all that arrives reaches a [`Server`]; the layer sees to the rest, and
+//! the hooks hear of it:
+//!
+//! | the request | answered | [`End::outcome`](kit_transport::End::outcome) |
+//! |---|---|---|
+//! | not a `POST` | HTTP 405, `allow` | `METHOD_NOT_ALLOWED` |
+//! | no `application/grpc`, or gRPC-Web | HTTP 415 | `UNSUPPORTED_MEDIA_TYPE` |
+//! | unknown method | `UNIMPLEMENTED`, in words | `UNIMPLEMENTED` |
+//! | no message, half of one, bad protobuf | `INVALID_ARGUMENT` (bare tonic: `INTERNAL`) | `INVALID_ARGUMENT` |
+//! | a message over tonic's limit | `RESOURCE_EXHAUSTED` (bare tonic: `OUT_OF_RANGE`) | `PAYLOAD_TOO_LARGE` |
+//! | the peer leaves while it sends | nobody listens | `CANCELLED` |
+//!
+//! Tonic's own answers are known by their words, and by nothing else; what a
+//! handler passes on from another service is left as it is. A stream of
+//! requests is the handler's to read, and so are the codes of a stream of
+//! replies that has begun.
+//!
 //! # Deadlines
 //!
 //! The layer reads `grpc-timeout` (and `x-request-timeout-ms`), refuses work

@@ -68,11 +68,16 @@ impl<B: Body> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
-        if let Some(slot) = this.slot
-            && let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            slot.received(data.remaining() as u64);
+        if let Some(slot) = this.slot {
+            match &frame {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        slot.received(data.remaining() as u64);
+                    }
+                }
+                Some(Err(_)) => slot.broke_off(),
+                None => {}
+            }
         }
         Poll::Ready(frame)
     }

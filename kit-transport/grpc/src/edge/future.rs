@@ -1,11 +1,16 @@
 //! Future types.
 
-use super::{ResponseBody, slot::Told};
+use super::{
+    ResponseBody,
+    refusal::Refusal,
+    slot::Told,
+    unread::{UnknownMethod, Unread},
+};
 use crate::status;
 use http::Response;
 use http_body::Body;
 use kit_endpoint::{Expired, Fault, Kind};
-use kit_transport::{Observer, Report, Watch, deadline::BadTimeout};
+use kit_transport::{Observer, Report, Watch};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -44,13 +49,6 @@ pin_project! {
             refusal: Refusal,
         },
     }
-}
-
-/// Why the service is not asked.
-#[derive(Debug, Clone)]
-pub(super) enum Refusal {
-    BadTimeout(BadTimeout),
-    Expired(Expired),
 }
 
 /// Ends the watch if the handler panics. The future itself may be dropped only
@@ -111,7 +109,7 @@ where
         let watch = this.watch.take().expect("polled after the reply");
         // The handler is dropped now, not when the connection drops us.
         this.state.set(State::Refused { refusal: refusal.clone() });
-        Poll::Ready(Ok(refuse(refusal.fault(), watch)))
+        Poll::Ready(Ok(refuse(&refusal, watch)))
     }
 }
 
@@ -126,19 +124,50 @@ fn answer<B: Body, O: Observer>(
     deadline: Option<Instant>,
     mut watch: Watch<Told<O>>,
 ) -> Response<ResponseBody<B, O>> {
+    // Without a message ("trailers-only"): a failure, and perhaps tonic's own.
+    let mended = response.body().is_end_stream() && mend(&mut response, &mut watch);
     watch.after(response.status(), response.headers_mut());
-    if !O::SILENT {
+    if !O::SILENT && !mended {
         judge(&response, &mut watch);
     }
     response.map(|body| ResponseBody::new(Some(body), deadline, watch))
 }
 
-/// Answers with `fault`, without a message ("trailers-only").
+/// Answers with the failures of the caller, and in words, where tonic by itself
+/// takes them for the service's or says nothing.
+fn mend<B, O: Observer>(response: &mut Response<B>, watch: &mut Watch<Told<O>>) -> bool {
+    if let Some(unread) = response.extensions().get::<Status>().and_then(Unread::of) {
+        watch.failed(&unread);
+        if unread.is_misnamed() {
+            write(&unread, response);
+        }
+        return true;
+    }
+    let headers = response.headers();
+    let unknown = headers.get(Status::GRPC_STATUS).is_some_and(|code| code == "12")
+        && !headers.contains_key(Status::GRPC_MESSAGE);
+    if unknown {
+        watch.failed(&UnknownMethod);
+        write(&UnknownMethod, response);
+    }
+    unknown
+}
+
+fn write<B>(fault: &dyn Fault, response: &mut Response<B>) {
+    let status = status(fault);
+    // It fails only for what is no header value, and it escapes its message.
+    let _ = status.add_header(response.headers_mut());
+    response.extensions_mut().insert(status);
+}
+
+/// Answers without a message ("trailers-only").
 fn refuse<B: Body, O: Observer>(
-    fault: &dyn Fault,
+    refusal: &Refusal,
     mut watch: Watch<Told<O>>,
 ) -> Response<ResponseBody<B, O>> {
+    let fault = refusal.fault();
     let mut response = status(fault).into_http::<()>();
+    *response.status_mut() = refusal.http_status();
     watch.failed(fault);
     watch.after(response.status(), response.headers_mut());
     response.map(|()| ResponseBody::new(None, None, watch))
@@ -174,17 +203,6 @@ fn text(status: &Status) -> Option<Box<str>> {
         ("", Some(source)) => Some(Report(source).to_string().into()),
         (message, None) => Some(message.into()),
         (message, Some(source)) => Some(format!("{message}: {}", Report(source)).into()),
-    }
-}
-
-// ===== impl Refusal =====
-
-impl Refusal {
-    fn fault(&self) -> &dyn Fault {
-        match self {
-            Self::BadTimeout(bad) => bad,
-            Self::Expired(expired) => expired,
-        }
     }
 }
 

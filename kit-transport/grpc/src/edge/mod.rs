@@ -7,8 +7,10 @@
 mod body;
 pub mod future;
 mod layer;
+mod refusal;
 mod service;
 mod slot;
+mod unread;
 
 pub(crate) use self::slot::Slot;
 pub use self::{

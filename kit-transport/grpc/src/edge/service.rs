@@ -1,6 +1,7 @@
 use super::{
     RequestBody, ResponseBody,
-    future::{Refusal, ResponseFuture},
+    future::ResponseFuture,
+    refusal::{NotGrpc, Refusal},
     slot::{Slot, Told},
 };
 use http_body::Body;
@@ -78,9 +79,10 @@ where
         *request.extensions_mut() = extensions;
         let watch = Watch::new(Told { observer, slot: slot.clone() });
 
-        let refusal = match (allowed, deadline) {
-            (Err(bad), _) => Some(Refusal::BadTimeout(bad)),
-            (_, Some(deadline)) if deadline <= now.unwrap_or_else(Instant::now) => {
+        let refusal = match (NotGrpc::check(&request), allowed, deadline) {
+            (Err(not), ..) => Some(Refusal::NotGrpc(not)),
+            (_, Err(bad), _) => Some(Refusal::BadTimeout(bad)),
+            (.., Some(deadline)) if deadline <= now.unwrap_or_else(Instant::now) => {
                 Some(Refusal::Expired(Expired::new(false)))
             }
             _ => None,

@@ -3,7 +3,7 @@ use kit_endpoint::{Fault, Kind};
 use kit_transport::{End, Observer, Outcome, Report};
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// What the parts of one call tell the end of it. It is there only where a
@@ -14,6 +14,8 @@ pub(crate) struct Slot(Arc<Facts>);
 #[derive(Debug, Default)]
 struct Facts {
     received: AtomicU64,
+    /// The body of the request ended in an error.
+    broken: AtomicBool,
     /// The first fault is the one that was answered.
     fault: OnceLock<(Kind, Box<str>)>,
 }
@@ -38,15 +40,30 @@ impl Slot {
         self.0.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Says that the peer left before it had sent its whole request.
+    pub(super) fn broke_off(&self) {
+        self.0.broken.store(true, Ordering::Relaxed);
+    }
+
     fn tell(&self, end: &mut End) {
         end.received = self.0.received.load(Ordering::Relaxed);
-        // A call may end otherwise than it was answered: the peer left.
-        if let Outcome::Failed(kind) = end.outcome
-            && let Some((exact, error)) = self.0.fault.get()
-            && exact.grpc_code() == kind.grpc_code()
-        {
-            end.outcome = Outcome::Failed(*exact);
-            end.error = Some(error.clone());
+        let Outcome::Failed(kind) = end.outcome else { return };
+        match self.0.fault.get() {
+            // A call may end otherwise than it was answered: out of time.
+            Some((exact, error)) if exact.grpc_code() == kind.grpc_code() => {
+                end.outcome = Outcome::Failed(*exact);
+                end.error = Some(error.clone());
+            }
+            // Whatever a call makes of half a request, nobody waits for it. A
+            // body that a limit cut off has a peer still, and a panic is news.
+            None if self.0.broken.load(Ordering::Relaxed)
+                && kind != Kind::PayloadTooLarge
+                && !std::thread::panicking() =>
+            {
+                end.outcome = Outcome::Cancelled;
+                end.error = None;
+            }
+            _ => {}
         }
     }
 }

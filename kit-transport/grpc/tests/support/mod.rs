@@ -6,7 +6,7 @@
 pub mod pb;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use kit_endpoint::{Details, Fault, Kind};
 use kit_transport::{End, Outcome};
@@ -137,6 +137,7 @@ pub fn call() -> Request<Full<Bytes>> {
 /// What a client sees of a reply.
 #[derive(Debug)]
 pub struct Seen {
+    pub http: StatusCode,
     pub headers: HeaderMap,
     pub trailers: HeaderMap,
     pub body: Bytes,
@@ -162,7 +163,7 @@ where
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap();
     let trailers = body.trailers().cloned().unwrap_or_default();
-    Seen { headers: parts.headers, trailers, body: body.to_bytes() }
+    Seen { http: parts.status, headers: parts.headers, trailers, body: body.to_bytes() }
 }
 
 /// Keeps the ends of all calls.
