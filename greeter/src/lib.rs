@@ -2,12 +2,13 @@
 //!
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
-//! `serve` for how it lives and ends. `flags`, `listen`, `log` and `debug` are
-//! the parts of a program that any service would have; `client` and `call` ask
-//! a greeter.
+//! `serve` for how it lives and ends. `flags`, `listen`, `log`, `cors` and
+//! `debug` are the parts of a program that any service would have; `client` and
+//! `call` ask a greeter.
 
 pub mod call;
 pub mod client;
+pub mod cors;
 pub mod debug;
 pub mod discovery;
 pub mod endpoints;

@@ -77,7 +77,7 @@ pub async fn registration(port: &'static str, mut status: RegistrationStatus) {
         status.wait_for(|now| now.registered != registered || now.error != error).await
     {
         match &now.error {
-            Some(why) if now.error != error => tracing::warn!(
+            Some(why) => tracing::warn!(
                 port,
                 error = &**why,
                 "the registry fails, and is tried on: see that Consul runs at --consul-addr"

@@ -313,4 +313,32 @@ async fn every_origin_may_read() {
     let response = fixture.ask(preflight.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "GET");
+    assert!(response.headers().contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn options_of_a_wrong_path_is_404_and_of_a_right_one_405() {
+    let fixture = fixture();
+    let preflight = |target| {
+        Request::options(target)
+            .header(header::ORIGIN, "https://example.org")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "GET")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let response = fixture.ask(preflight("/nope")).await;
+    assert_problem(&response, StatusCode::NOT_FOUND, "/greeting?name=");
+    let plain = Request::options("/health").body(Body::empty()).unwrap();
+    let response = fixture.ask(plain).await;
+    assert_problem(&response, StatusCode::METHOD_NOT_ALLOWED, "GET");
+    fixture.ask(preflight("/health")).await;
+    let page = fixture.metrics.render();
+    for status in [404, 405, 200] {
+        let count = page.lines().find(|line| {
+            line.starts_with("http_server_request_duration_seconds_count{")
+                && line.contains(r#"http_request_method="OPTIONS""#)
+                && line.contains(&format!(r#"http_response_status_code="{status}""#))
+        });
+        assert!(count.is_some_and(|line| line.ends_with(" 1")), "{status}: {page}");
+    }
 }

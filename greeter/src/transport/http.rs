@@ -1,14 +1,15 @@
 //! The endpoints over HTTP.
 
-use crate::endpoints::{Endpoints, Error, Greeting, Health, Hello};
+use crate::{
+    cors,
+    endpoints::{Endpoints, Error, Greeting, Health, Hello},
+};
 use axum::{Router, routing::get_service};
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use kit_endpoint::{Endpoint, Kind};
 use kit_transport::Hook;
 use kit_transport_http::{Server, json, nothing, query, refuse};
-use tower_http::compression::CompressionLayer;
-use tower_http::cors::{Any, CorsLayer};
-use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
+use tower_http::{compression::CompressionLayer, sensitive_headers::SetSensitiveHeadersLayer};
 
 /// What is here, for who asks for something else.
 const HERE: &str = "there is only GET of /greeting?name=NAME and of /health";
@@ -26,15 +27,15 @@ where
         json::encode_as(well, health)
     };
     let unrouted = |kind| refuse(kind, HERE).hook(hook.clone());
+    let open = |served, route| cors::open(served, route, unrouted(Kind::MethodNotAllowed), hook);
     let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
     let health = Server::new(endpoints.health, nothing, encode);
     let greeting = get_service(greeting.route("/greeting").hook(hook.clone()));
     let health = get_service(health.route("/health").hook(hook.clone()));
     Router::new()
-        .route("/greeting", greeting.fallback_service(unrouted(Kind::MethodNotAllowed)))
-        .route("/health", health.fallback_service(unrouted(Kind::MethodNotAllowed)))
+        .route("/greeting", open(greeting, "/greeting"))
+        .route("/health", open(health, "/health"))
         .fallback_service(unrouted(Kind::NotFound))
         .layer(CompressionLayer::new())
-        .layer(CorsLayer::new().allow_methods([Method::GET]).allow_origin(Any))
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
