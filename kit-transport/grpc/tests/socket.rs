@@ -5,20 +5,27 @@
 
 mod support;
 
+use http_body::Frame;
+use http_body_util::StreamBody;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
 use kit_endpoint::{Fault, Kind, Request};
-use kit_transport::{Outcome, RequestIds};
+use kit_transport::{End, Outcome, RequestIds};
 use kit_transport_grpc::{CallError, Client, GrpcLayer, Server, channel};
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 use support::{
     Ends, Greeter, PATH, hello,
     pb::{GreetingRequest, GreetingResponse, greeter_server::GreeterServer},
 };
 use tonic::service::Routes;
 use tower::{Layer, ServiceExt, service_fn};
+
+type BoxBody = http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error>;
 
 fn encode(name: String) -> Result<GreetingRequest, Infallible> {
     Ok(GreetingRequest { name })
@@ -60,6 +67,42 @@ async fn a_call_goes_over_a_connection_and_ends_once() {
     let mut outcomes = ends.outcomes();
     outcomes.sort_by_key(|outcome| outcome.kind().is_some());
     assert_eq!(outcomes, [Outcome::Replied, Outcome::Failed(Kind::Unimplemented)]);
+}
+
+#[tokio::test]
+async fn a_peer_that_resets_its_half_sent_call_is_cancelled() {
+    let ends = Ends::default();
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let ended = Arc::new(Mutex::new(Some(ended)));
+    let server = Server::new(service_fn(hello), support::decode, support::encode);
+    let service = GrpcLayer::new()
+        .finally(ends.finally())
+        .finally(move |_: &End| ended.lock().unwrap().take().unwrap().send(()).unwrap())
+        .layer(Routes::new(GreeterServer::new(Greeter(server))));
+
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(far), TowerToHyperService::new(service));
+    let calling = async {
+        let (mut calls, connection) = hyper::client::conn::http2::handshake::<_, _, BoxBody>(
+            TokioExecutor::new(),
+            TokioIo::new(near),
+        )
+        .await
+        .unwrap();
+        let calling = async move {
+            let half = bytes::Bytes::from_static(b"\0\0\0\0\x05\n\x03A");
+            let half = Ok(Frame::data(half));
+            let reset = std::io::Error::other("the client gives up");
+            let frames = tokio_stream::iter([half, Err(reset)]);
+            let call = support::call().map(|_| BoxBody::new(StreamBody::new(frames)));
+            calls.send_request(call).await.unwrap_err();
+            end.await.unwrap();
+        };
+        let (_, ()) = tokio::join!(connection, calling);
+    };
+    let (_, ()) = tokio::join!(serving, calling);
+    assert_eq!(ends.one().outcome, Outcome::Cancelled);
 }
 
 #[tokio::test]

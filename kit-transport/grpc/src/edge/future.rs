@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
-use tonic::Status;
+use tonic::{Code, Status};
 
 pin_project! {
     /// The future of a [`Grpc`](super::Grpc).
@@ -184,8 +184,8 @@ fn fail<O: Observer>(mut watch: Watch<Told<O>>, error: &dyn fmt::Display) {
 fn judge<B, O: Observer>(response: &Response<B>, watch: &mut Watch<Told<O>>) {
     let kind = match response.headers().get("grpc-status") {
         Some(code) => {
-            let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(u32::MAX);
-            Kind::from_grpc_code(code)
+            let code = Code::from_bytes(code.as_bytes());
+            Kind::from_grpc_code(i32::from(code).unsigned_abs())
         }
         None if response.status().is_success() => None,
         None => Some(Kind::from_http_status_of_grpc(response.status())),
