@@ -55,7 +55,7 @@ const CASES: [Case; 2] = [
         bare: env!("CARGO_BIN_EXE_grpc_tonic"),
         load: Load::Grpc,
         bar: 1.05,
-        committed: 1.026,
+        committed: 1.022,
     },
 ];
 
