@@ -4,7 +4,7 @@
 use crate::log::Format;
 use clap::{Arg, ArgAction, Command as Clap, builder::styling::Styles};
 use kit_sd::{Address, consul::Agent};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, fmt, time::Duration};
 use tracing_subscriber::EnvFilter;
 
 /// What the program is asked to do.
@@ -235,32 +235,46 @@ Without flags it needs nothing else: it serves GET /greeting?name=Ada and GET /h
 greeter.v1.Greeter/Greeting over gRPC, and a debug port on loopback.";
 
 const AFTER: &str = "Commands:
-  greeter [serve] [FLAGS]            serve, until SIGINT or SIGTERM
-  greeter call http://HOST:PORT NAME       print a greeting, over HTTP
-  greeter call grpc://HOST:PORT NAME       over gRPC
-  greeter call --consul-addr ADDR NAME     from an instance that Consul knows
+  greeter [serve] [FLAGS]               serve, until SIGINT or SIGTERM
+  greeter call http://HOST:PORT NAME    print a greeting, over HTTP
+  greeter call grpc://HOST:PORT NAME    over gRPC
+  greeter call --consul-addr ADDR NAME  from an instance that Consul knows
+  greeter call --help                   print the flags of call
+  greeter help                          print this
 
 A flag may have one dash or two, and its value after = or a space. A flag goes before its \
-environment variable. Durations are written 500ms, 20s or 2m.
+environment variable, and an empty variable is none. Durations are written 500ms, 20s or 2m.
 
 Exit codes: 0, it went well; 1, it did not; 2, the flags or the environment are wrong.";
 
-/// Reads the arguments, without the program's own name, and the environment.
+/// Reads the arguments, without the program's own name, and the environment,
+/// in which an empty variable is none.
 ///
 /// # Errors
 ///
 /// Fails with all that is wrong.
 pub fn parse(
-    args: impl IntoIterator<Item = String>,
-    env: impl Fn(&str) -> Option<String>,
+    args: impl IntoIterator<Item: Into<OsString>>,
+    env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, Mistakes> {
+    let mut mistakes = Vec::new();
+    let args = args.into_iter().map(|arg| {
+        arg.into().into_string().unwrap_or_else(|arg| {
+            mistakes.push(format!("the argument {arg:?} is not UTF-8: {NOT_UTF8}"));
+            arg.to_string_lossy().into_owned()
+        })
+    });
+    let args: Vec<_> = args.collect();
     let mut args = args.into_iter().peekable();
+    let help_asked = args.next_if(|first| first == "help").is_some();
     let is_call = args.peek().is_some_and(|first| first == "call");
     if is_call || args.peek().is_some_and(|first| first == "serve") {
         args.next();
     }
     let mut reader = Reader::new(if is_call { CALL } else { SERVE }, &env);
-    if let Some(text) = reader.read(args) {
+    reader.mistakes = mistakes;
+    let asked = if help_asked { Some(Asked::Help) } else { reader.read(args) };
+    if let Some(text) = asked {
         return Ok(Command::Print(match text {
             Asked::Version => format!("greeter {}\n", env!("CARGO_PKG_VERSION")),
             Asked::Help if is_call => help("greeter call", CALL),
@@ -275,6 +289,9 @@ pub fn parse(
     }
 }
 
+/// What to do about text that is none.
+const NOT_UTF8: &str = "write it in UTF-8";
+
 enum Asked {
     Help,
     Version,
@@ -282,7 +299,7 @@ enum Asked {
 
 struct Reader<'a> {
     flags: &'a [&'a Flag],
-    env: &'a dyn Fn(&str) -> Option<String>,
+    env: &'a dyn Fn(&str) -> Option<OsString>,
     given: BTreeMap<&'static str, String>,
     words: Vec<String>,
     mistakes: Vec<String>,
@@ -291,7 +308,7 @@ struct Reader<'a> {
 // ===== impl Reader =====
 
 impl<'a> Reader<'a> {
-    fn new(flags: &'a [&'a Flag], env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    fn new(flags: &'a [&'a Flag], env: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
         let (given, words, mistakes) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { flags, env, given, words, mistakes }
     }
@@ -346,7 +363,13 @@ impl<'a> Reader<'a> {
         let (name, value) = match (self.given.get(flag.name), flag.env) {
             (Some(value), _) => (format!("--{}", flag.name), value.clone()),
             (None, Some(env)) => match (self.env)(env).filter(|value| !value.is_empty()) {
-                Some(value) => (env.to_owned(), value),
+                Some(value) => match value.into_string() {
+                    Ok(value) => (env.to_owned(), value),
+                    Err(value) => {
+                        self.mistakes.push(format!("{env} {value:?}: not UTF-8: {NOT_UTF8}"));
+                        return None;
+                    }
+                },
                 None => (format!("--{}", flag.name), flag.default.to_owned()),
             },
             (None, None) => return None,
@@ -380,7 +403,9 @@ impl<'a> Reader<'a> {
         }
         let words = std::mem::take(&mut self.words);
         self.mistakes.extend(words.iter().map(|word| {
-            format!("{word:?} is neither a flag nor a command: the commands are serve and call")
+            format!(
+                "{word:?} is neither a flag nor a command: the commands are serve, call and help"
+            )
         }));
         let http = match self.value(http_port, port) {
             Some(port) => Some(Listen { flag: "-http.port", host: None, port }),
@@ -400,7 +425,7 @@ impl<'a> Reader<'a> {
         let drain_timeout = self.value(&DRAIN_TIMEOUT, duration);
         let log = self.value(&LOG, |value| match EnvFilter::try_new(value) {
             Ok(_) => Ok(value.to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(format!("{error}: write info, or info,access=warn")),
         });
         let log_format = self.value(&LOG_FORMAT, |value| value.parse().map_err(str::to_owned));
         Some(Serve {
@@ -518,13 +543,22 @@ fn duration(value: &str) -> Result<Duration, String> {
 
 fn target_of(value: &str) -> Result<Target, String> {
     let hint = "write http://HOST:PORT or grpc://HOST:PORT";
-    let (scheme, authority) = value.split_once("://").ok_or(hint)?;
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let valid = authority.parse::<Address>().map_err(|error| error.to_string())?.to_string();
-    match scheme {
-        "http" => Ok(Target::Http(valid)),
-        "grpc" => Ok(Target::Grpc(valid)),
-        _ => Err(hint.to_owned()),
+    let (scheme, rest) = value.split_once("://").ok_or(hint)?;
+    let target = match scheme {
+        "http" => Target::Http,
+        "grpc" => Target::Grpc,
+        _ => return Err(format!("{scheme:?} is not a scheme of the greeter: {hint}")),
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err(format!("it has a path, and the greeter's is known: {hint}"));
+    }
+    if authority.contains('@') {
+        return Err(format!("it has a user, and the greeter asks for none: {hint}"));
+    }
+    match authority.parse::<Address>() {
+        Ok(address) => Ok(target(address.to_string())),
+        Err(error) => Err(format!("{error}: {hint}")),
     }
 }
 
@@ -556,7 +590,11 @@ fn help(name: &'static str, flags: &[&Flag]) -> String {
         })
         .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print this"))
         .args(args);
-    command.render_long_help().to_string()
+    let help = command.render_long_help().to_string();
+    // The article writes one dash, which clap gives single letters alone.
+    OLD.iter().fold(help, |help, flag| {
+        help.replace(&format!("--{}", flag.name), &format!("-{}", flag.name))
+    })
 }
 
 // ===== impl Listen =====

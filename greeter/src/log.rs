@@ -5,7 +5,7 @@ use kit_endpoint::Kind;
 use kit_sd::RegistrationStatus;
 use kit_serve::Incident;
 use kit_transport::{Call, End, Hook, Observer, Outcome, RequestId};
-use std::{net::IpAddr, str::FromStr};
+use std::{fmt, io, net::IpAddr, str::FromStr};
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, prelude::*};
 
@@ -50,7 +50,7 @@ pub struct Line {
 ///
 /// Does nothing if the process has a subscriber already.
 pub fn install(filter: &str, format: Format) {
-    let _ = subscriber(filter, format, std::io::stderr).try_init();
+    let _ = subscriber(filter, format, io::stderr).try_init();
 }
 
 /// Returns what writes events to `writer`, those that `filter` lets through.
@@ -67,6 +67,17 @@ where
         }
     };
     tracing_subscriber::registry().with(filter).with(layer)
+}
+
+/// Tells why the program ends: by an event if that is logged, so that a log in
+/// JSON is all JSON, else by a line of plain text on `plain`, whose failure is
+/// passed over.
+pub fn failed(why: impl fmt::Display, mut plain: impl io::Write) {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{why}");
+    } else {
+        let _ = writeln!(plain, "greeter: {why}");
+    }
 }
 
 /// Logs each change of a registration, until it ends: that it is made, and

@@ -6,7 +6,11 @@ use greeter::{
     log, serve,
 };
 use kit_transport::Report;
-use std::{io::Write, process::ExitCode};
+use std::{
+    env,
+    io::{Write, stderr, stdout},
+    process::ExitCode,
+};
 
 /// What was asked for did not work.
 const FAILED: u8 = 1;
@@ -15,8 +19,7 @@ const USAGE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
-    let done = match flags::parse(std::env::args().skip(1), variable) {
+    let done = match flags::parse(env::args_os().skip(1), |name| env::var_os(name)) {
         Ok(Command::Print(text)) => say(&text),
         Ok(Command::Serve(flags)) => {
             log::install(&flags.log, flags.log_format);
@@ -30,14 +33,15 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Err(mistakes) => {
-            eprint!("{mistakes}");
+            // The exit code tells it too, if nobody reads this.
+            let _ = write!(stderr(), "{mistakes}");
             return ExitCode::from(USAGE);
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("greeter: {}", Report(&*error));
+            log::failed(Report(&*error), stderr());
             ExitCode::from(FAILED)
         }
     }
@@ -45,5 +49,5 @@ async fn main() -> ExitCode {
 
 /// Writes to standard output; a reader that is gone is no reason to panic.
 fn say(text: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(stdout().lock().write_all(text.as_bytes())?)
 }

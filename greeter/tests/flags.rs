@@ -27,7 +27,7 @@ const ENVIRONMENT: [(&str, &str); 11] = [
 fn read_in(line: &str, environment: &[(&str, &str)]) -> Result<Command, Mistakes> {
     let words = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
     parse(words, |name| {
-        environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
     })
 }
 
@@ -224,6 +224,7 @@ fn other_values_are_checked_too() {
         ("--service-name a_b", ["--service-name", "letters, digits and hyphens"]),
         ("--log-format xml", ["--log-format", "write logfmt or json"]),
         ("--log access=loud", ["--log", "access=loud"]),
+        ("--log !!", ["--log", "write info, or info,access=warn"]),
         ("--advertise-addr 0.0.0.0", ["--advertise-addr", "all interfaces"]),
         ("--advertise-addr a:1", ["--advertise-addr", "neither an IP address nor a DNS name"]),
         ("--consul-addr nowhere:x", ["--consul-addr", "nowhere:x"]),
@@ -410,6 +411,36 @@ fn call_without_where_or_whom_is_told_what_to_write() {
 }
 
 #[test]
+fn of_a_target_that_is_none_the_first_thing_wrong_is_told() {
+    for (target, what) in [
+        ("ftp://x", "\"ftp\" is not a scheme"),
+        ("ftp://u@x/y", "\"ftp\" is not a scheme"),
+        ("http://a:1/greeting", "it has a path"),
+        ("http://a/greeting?name=Ada", "it has a path"),
+        ("grpc://a:1#x", "it has a path"),
+        ("http://user:word@a:1", "it has a user"),
+        ("http://a", "no port"),
+    ] {
+        assert_mistake(&format!("call {target} Ada"), &[what, "http://HOST:PORT"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn text_that_is_not_utf8_is_a_mistake_that_is_named() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let broken = || OsString::from_vec(b"caf\xE9".to_vec());
+    let said = parse(["call".into(), "http://a:1".into(), broken()], |_| None).unwrap_err();
+    assert_eq!(said.lines().len(), 1, "{said}");
+    assert!(said.lines()[0].contains(r#"the argument "caf\xE9" is not UTF-8"#), "{said}");
+
+    let environment = |name: &str| (name == "GREETER_SERVICE_NAME").then(broken);
+    let said = parse([""; 0], environment).unwrap_err();
+    assert_eq!(said.lines().len(), 1, "{said}");
+    assert!(said.lines()[0].contains(r#"GREETER_SERVICE_NAME "caf\xE9": not UTF-8"#), "{said}");
+}
+
+#[test]
 fn call_has_no_flags_of_serve() {
     let said = "is a flag of the other command";
     assert_mistake("call --http-addr :1 http://a:1 Ada", &["--http-addr", said]);
@@ -427,20 +458,34 @@ fn help_names_every_flag_variable_and_default() {
         assert!(text.contains(&flag), "{flag} is not in\n{text}");
     }
     for part in [
-        "--http.addr",
-        "--http.port",
-        "--debug.addr",
-        "--consul.addr",
-        "--consul.port",
+        " -http.addr <",
+        " -http.port <",
+        " -debug.addr <",
+        " -consul.addr <",
+        " -consul.port <",
         "[default: :9110]",
         "[default: :9120]",
         "[default: 127.0.0.1:9100]",
-        "greeter call",
+        "greeter call --help",
+        "an empty variable is none",
         "Exit codes",
         "500ms",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+}
+
+#[test]
+fn the_commands_are_a_table() {
+    let text = printed("--help");
+    let commands = text.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let column = |line: &str| {
+        let (command, _) = line.trim_start().split_once("  ").unwrap();
+        let begin = line.find(command).unwrap() + command.len();
+        begin + line[begin..].find(|c| c != ' ').unwrap()
+    };
+    let columns: Vec<_> = commands.lines().map(column).collect();
+    assert!(columns.iter().all(|column| *column == columns[0]), "{commands}");
 }
 
 #[test]
@@ -455,8 +500,11 @@ fn help_of_call_names_its_flags_and_not_those_of_serve() {
 
 #[test]
 fn help_and_version_go_before_mistakes() {
-    for line in ["-h", "-help", "--help", "--what --help", "serve --help"] {
-        assert!(printed(line).contains("Usage: greeter"), "{line}");
+    for line in ["-h", "-help", "--help", "--what --help", "serve --help", "help", "help serve"] {
+        assert!(printed(line).contains("Usage: greeter [serve]"), "{line}");
+    }
+    for line in ["call --help", "help call"] {
+        assert!(printed(line).contains("Usage: greeter call"), "{line}");
     }
     for line in ["-V", "-version", "--version", "call --version"] {
         assert_eq!(printed(line), format!("greeter {}\n", env!("CARGO_PKG_VERSION")));
@@ -479,6 +527,6 @@ proptest::proptest! {
         ),
         variable in prop::option::of(any::<String>()),
     ) {
-        let _ = parse(args, |_| variable.clone());
+        let _ = parse(args, |_| variable.clone().map(Into::into));
     }
 }

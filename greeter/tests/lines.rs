@@ -15,8 +15,13 @@ const ROOMS: [&str; 7] = [
     "serve.rs",
 ];
 
-/// The most lines that they may have, without blanks and comments.
-const MOST: usize = 327;
+/// The most lines that they may have, without blanks and comments: as many as
+/// they have now.
+///
+/// The design's bar is 200, and it is not met. This number is no bar of its
+/// own: it holds what there is, so that the rooms grow no further before they
+/// shrink, and it goes down with every line that a crate takes over.
+const MOST: usize = 325;
 
 #[test]
 fn the_greeter_stays_small() {

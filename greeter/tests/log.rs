@@ -6,7 +6,7 @@ use axum::{Router, body::Body};
 use greeter::{
     endpoints::endpoints,
     listen::watched,
-    log::{AccessLog, Format, registration, subscriber},
+    log::{AccessLog, Format, failed, registration, subscriber},
     service::{self, Service},
     transport::http::router,
 };
@@ -263,7 +263,7 @@ fn a_caller_that_leaves_is_logged() {
 }
 
 /// Fails a request of this method, and returns the line.
-fn failed(method: &str, kind: Kind) -> BTreeMap<String, String> {
+fn line_of(method: &str, kind: Kind) -> BTreeMap<String, String> {
     let written = Written::default();
     with_default(subscriber("info", Format::Logfmt, written.clone()), || {
         let headers = HeaderMap::new();
@@ -289,18 +289,18 @@ fn the_level_says_who_must_act() {
         (Kind::NotFound, "info"),
         (Kind::Unimplemented, "info"),
     ] {
-        assert_eq!(failed("a/b", kind)["level"], level, "{kind:?}");
+        assert_eq!(line_of("a/b", kind)["level"], level, "{kind:?}");
     }
 }
 
 #[test]
 fn of_a_method_64_bytes_are_logged() {
     let longest = "m".repeat(64);
-    assert_eq!(failed(&longest, Kind::Internal)["method"], longest);
-    assert_eq!(failed(&format!("{longest}n"), Kind::Internal)["method"], longest);
+    assert_eq!(line_of(&longest, Kind::Internal)["method"], longest);
+    assert_eq!(line_of(&format!("{longest}n"), Kind::Internal)["method"], longest);
     // A character that does not fit is left out whole.
     let odd = format!("{}é", "m".repeat(63));
-    assert_eq!(failed(&odd, Kind::Internal)["method"], "m".repeat(63));
+    assert_eq!(line_of(&odd, Kind::Internal)["method"], "m".repeat(63));
 }
 
 /// A listener that fails once, and then hands out `pipe`.
@@ -413,6 +413,48 @@ fn a_registry_that_fails_is_a_warning_once_for_each_reason() {
     assert_eq!(said, expected, "{lines:#?}");
     assert!(lines[0]["message"].contains("--consul-addr"), "{lines:#?}");
     assert_eq!(lines[0]["port"], "http");
+}
+
+#[test]
+fn the_last_error_is_an_event_if_that_is_logged_and_else_plain_text() {
+    let written = Written::default();
+    let mut plain = Vec::new();
+    with_default(subscriber("info", Format::Json, written.clone()), || {
+        failed("the port is in use", &mut plain);
+    });
+    let lines = written.json();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["level"], "ERROR");
+    assert_eq!(lines[0]["message"], "the port is in use");
+    assert_eq!(plain, b"");
+
+    failed("no log", &mut plain);
+    with_default(subscriber("off", Format::Json, written.clone()), || {
+        failed("an empty log", &mut plain);
+    });
+    assert_eq!(plain, b"greeter: no log\ngreeter: an empty log\n");
+    assert_eq!(written.json().len(), 1);
+}
+
+/// Standard error that nobody reads.
+struct Gone;
+
+impl io::Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_no_harm() {
+    failed("nobody hears it", Gone);
+    for format in [Format::Logfmt, Format::Json] {
+        with_default(subscriber("info", format, || Gone), || failed("nobody hears it", Gone));
+    }
 }
 
 #[test]

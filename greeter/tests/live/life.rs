@@ -1,7 +1,7 @@
 //! Its start and its end, as a shell sees them. Nothing but the program is
 //! needed, and `kill`.
 
-use crate::process::{Greeter, LIMIT, get, run, until};
+use crate::process::{Greeter, LIMIT, get, program, run, until};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -157,5 +157,47 @@ fn a_port_in_use_ends_it_with_1_and_names_the_flag() {
         assert_eq!(done.status.code(), Some(1), "{done:?}");
         let said = String::from_utf8(done.stderr).unwrap();
         assert!(said.contains(&format!("cannot listen on {address} ({flag})")), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn a_log_in_json_is_json_to_the_last_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let done = run(&["--log-format", "json", "--http-addr", &address]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let said = String::from_utf8(done.stderr).unwrap();
+    for line in said.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["message"].is_string(), "{line}");
+    }
+    assert!(said.contains("cannot listen on"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "needs a process of its own"]
+fn an_argument_that_is_not_utf8_ends_it_with_2() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut greeter = program();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xE9");
+    let done = greeter.args(["call", "http://127.0.0.1:1"]).arg(name).output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(String::from_utf8(done.stderr).unwrap().contains("is not UTF-8"));
+    let done = program().env("GREETER_LOG", name).output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(String::from_utf8(done.stderr).unwrap().contains("GREETER_LOG"));
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn an_output_that_nobody_reads_makes_no_panic() {
+    for (args, code) in [(&["--what"][..], 2), (&["call", "http://127.0.0.1:1", "Ada"], 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut greeter = program();
+        let status = greeter.args(args).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
     }
 }
