@@ -1,7 +1,7 @@
 //! Its start and its end, as a shell sees them. Nothing but the program is
 //! needed, and `kill`.
 
-use crate::process::{Greeter, LIMIT, get, program, run, until};
+use crate::process::{Greeter, LIMIT, Running, finish, get, program, run, until};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -180,12 +180,11 @@ fn a_log_in_json_is_json_to_the_last_line() {
 #[ignore = "needs a process of its own"]
 fn an_argument_that_is_not_utf8_ends_it_with_2() {
     use std::os::unix::ffi::OsStrExt;
-    let mut greeter = program();
     let name = std::ffi::OsStr::from_bytes(b"caf\xE9");
-    let done = greeter.args(["call", "http://127.0.0.1:1"]).arg(name).output().unwrap();
+    let done = finish(program().args(["call", "http://127.0.0.1:1"]).arg(name));
     assert_eq!(done.status.code(), Some(2), "{done:?}");
     assert!(String::from_utf8(done.stderr).unwrap().contains("is not UTF-8"));
-    let done = program().env("GREETER_LOG", name).output().unwrap();
+    let done = finish(program().env("GREETER_LOG", name));
     assert_eq!(done.status.code(), Some(2), "{done:?}");
     assert!(String::from_utf8(done.stderr).unwrap().contains("GREETER_LOG"));
 }
@@ -196,8 +195,7 @@ fn an_output_that_nobody_reads_makes_no_panic() {
     for (args, code) in [(&["--what"][..], 2), (&["call", "http://127.0.0.1:1", "Ada"], 1)] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut greeter = program();
-        let status = greeter.args(args).stderr(writer).status().unwrap();
-        assert_eq!(status.code(), Some(code), "{args:?}");
+        let mut greeter = Running(program().args(args).stderr(writer).spawn().unwrap());
+        assert_eq!(greeter.wait(LIMIT).code(), Some(code), "{args:?}");
     }
 }

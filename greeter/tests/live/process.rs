@@ -41,7 +41,13 @@ pub(crate) fn program() -> Command {
 /// Runs the program to its end, which comes soon.
 #[track_caller]
 pub(crate) fn run(args: &[&str]) -> Output {
-    let child = program().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    finish(program().args(args))
+}
+
+/// Runs a program to its end, which comes soon.
+#[track_caller]
+pub(crate) fn finish(program: &mut Command) -> Output {
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut child = Running(child);
     let mut stdout = child.0.stdout.take().unwrap();
     let mut stderr = child.0.stderr.take().unwrap();
@@ -57,11 +63,11 @@ pub(crate) fn run(args: &[&str]) -> Output {
 
 /// A process that is killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     #[track_caller]
-    fn wait(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         until(limit, "the end of the greeter", || self.0.try_wait().unwrap())
     }
 }
