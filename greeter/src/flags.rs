@@ -4,7 +4,12 @@
 use crate::log::Format;
 use clap::{Arg, ArgAction, Command as Clap, builder::styling::Styles};
 use kit_sd::{Address, consul::Agent};
-use std::{collections::BTreeMap, ffi::OsString, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+    time::Duration,
+};
 use tracing_subscriber::EnvFilter;
 
 /// What the program is asked to do.
@@ -260,7 +265,7 @@ pub fn parse(
     let mut mistakes = Vec::new();
     let args = args.into_iter().map(|arg| {
         arg.into().into_string().unwrap_or_else(|arg| {
-            mistakes.push(format!("the argument {arg:?} is not UTF-8: {NOT_UTF8}"));
+            mistakes.push(not_utf8("the argument", &arg));
             arg.to_string_lossy().into_owned()
         })
     });
@@ -288,9 +293,6 @@ pub fn parse(
         _ => Err(Mistakes(reader.mistakes)),
     }
 }
-
-/// What to do about text that is none.
-const NOT_UTF8: &str = "write it in UTF-8";
 
 enum Asked {
     Help,
@@ -366,7 +368,7 @@ impl<'a> Reader<'a> {
                 Some(value) => match value.into_string() {
                     Ok(value) => (env.to_owned(), value),
                     Err(value) => {
-                        self.mistakes.push(format!("{env} {value:?}: not UTF-8: {NOT_UTF8}"));
+                        self.mistakes.push(not_utf8(env, &value));
                         return None;
                     }
                 },
@@ -494,6 +496,11 @@ impl<'a> Reader<'a> {
 }
 
 // ===== values =====
+
+#[expect(clippy::unnecessary_debug_formatting, reason = "quoted and escaped, as all values are")]
+fn not_utf8(what: &str, value: &OsStr) -> String {
+    format!("{what} {value:?} is not UTF-8: write it in UTF-8")
+}
 
 fn listen(flag: &'static str, value: &str) -> Result<Listen, String> {
     let hint = "write HOST:PORT, or :PORT for all interfaces";

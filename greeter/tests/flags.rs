@@ -437,7 +437,7 @@ fn text_that_is_not_utf8_is_a_mistake_that_is_named() {
     let environment = |name: &str| (name == "GREETER_SERVICE_NAME").then(broken);
     let said = parse([""; 0], environment).unwrap_err();
     assert_eq!(said.lines().len(), 1, "{said}");
-    assert!(said.lines()[0].contains(r#"GREETER_SERVICE_NAME "caf\xE9": not UTF-8"#), "{said}");
+    assert!(said.lines()[0].contains(r#"GREETER_SERVICE_NAME "caf\xE9" is not UTF-8"#), "{said}");
 }
 
 #[test]

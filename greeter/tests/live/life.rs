@@ -199,3 +199,22 @@ fn an_output_that_nobody_reads_makes_no_panic() {
         assert_eq!(greeter.wait(LIMIT).code(), Some(code), "{args:?}");
     }
 }
+
+#[test]
+#[ignore = "needs kill"]
+fn a_registry_that_is_absent_is_logged_once_for_each_name() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let greeter = Greeter::start(&["--consul-addr", &gone, "--drain-delay", "0s"]);
+    let failed = |page: &String| {
+        let count = |line: &&str| line.starts_with("sd_registration_failures_total{");
+        page.lines().filter(count).filter(|line| !line.ends_with(" 0")).count() == 2
+    };
+    until(LIMIT, "both failures", || get(&greeter.debug, "/metrics").filter(failed));
+    greeter.signal("TERM");
+    let (code, log) = greeter.end();
+    assert_eq!(code, Some(0), "{log:#?}");
+    for port in ["port=http", "port=grpc"] {
+        let of = |line: &&String| line.contains(port) && line.contains("--consul-addr");
+        assert_eq!(log.iter().filter(of).count(), 1, "{port}: {log:#?}");
+    }
+}
