@@ -396,6 +396,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Says that two servers cannot listen at one place.
+    fn overlap(&mut self, one: Option<&Listen>, other: Option<&Listen>) {
+        let (Some(one), Some(other)) = (one, other) else { return };
+        let everywhere = one.host.is_none() || other.host.is_none();
+        if one.port == other.port && one.port != 0 && (everywhere || one.host == other.host) {
+            let (a, b, port) = (one.flag, other.flag, one.port);
+            self.mistakes.push(format!("{a} and {b} are both port {port}: give each its own"));
+        }
+    }
+
     fn serve(&mut self) -> Option<Serve> {
         let [http_host, http_port, old_debug, ..] = &OLD;
         for (old, new) in
@@ -430,6 +440,9 @@ impl<'a> Reader<'a> {
             Err(error) => Err(format!("{error}: write info, or info,access=warn")),
         });
         let log_format = self.value(&LOG_FORMAT, |value| value.parse().map_err(str::to_owned));
+        for (one, other) in [(&http, &grpc), (&http, &debug), (&grpc, &debug)] {
+            self.overlap(one.as_ref(), other.as_ref());
+        }
         Some(Serve {
             http: http?,
             grpc: grpc?,

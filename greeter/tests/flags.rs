@@ -338,6 +338,27 @@ fn all_mistakes_are_named_at_once() {
 }
 
 #[test]
+fn two_servers_at_one_place_are_a_mistake() {
+    for (line, flags) in [
+        ("--http-addr :7000 --grpc-addr :7000", "--http-addr and --grpc-addr are both port 7000"),
+        ("--http-addr :9100", "--http-addr and --debug-addr are both port 9100"),
+        ("-http.port 9120", "-http.port and --grpc-addr are both port 9120"),
+        (
+            "--grpc-addr 127.0.0.1:7 --debug-addr 127.0.0.1:7",
+            "--grpc-addr and --debug-addr are both port 7",
+        ),
+    ] {
+        assert_mistake(line, &[flags, "give each its own"]);
+    }
+    for line in [
+        "--http-addr :0 --grpc-addr :0 --debug-addr :0",
+        "--http-addr 127.0.0.1:7000 --grpc-addr 127.0.0.2:7000",
+    ] {
+        serve(line);
+    }
+}
+
+#[test]
 fn an_unknown_flag_is_told() {
     for flag in ["--http_addr", "-x", "--", "---http-addr=:1", "--http-addr-=:1"] {
         match flag {
