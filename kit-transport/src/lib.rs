@@ -1,4 +1,5 @@
-//! What transports share: hooks, request ids, deadlines on the wire.
+//! What transports share: hooks, request ids, deadlines on the wire, and what
+//! goes on from hop to hop.
 //!
 //! A transport decodes a request, calls an endpoint, encodes its reply, and
 //! maps its faults. Around that it runs [hooks](hook): `before` sees the head
@@ -45,6 +46,12 @@
 //! watch.finish();
 //! ```
 //!
+//! # What goes on
+//!
+//! A deadline, a request id, `x-md-global-*` metadata and a criticality that a
+//! request came with go on with the calls made on its behalf, and nothing else
+//! does: see [`propagation`].
+//!
 //! # Where it goes
 //!
 //! What needs wire bytes (headers, sizes, the status) is a hook; what needs
@@ -56,6 +63,7 @@
 pub mod deadline;
 mod end;
 pub mod hook;
+pub mod propagation;
 mod report;
 mod request_id;
 mod watch;
@@ -63,6 +71,7 @@ mod watch;
 pub use self::{
     end::{End, Outcome, Protocol},
     hook::{Call, Hook, Observer},
+    propagation::{Criticality, Metadata, Propagation, propagate},
     report::Report,
     request_id::{Echo, REQUEST_ID, RequestId, RequestIds},
     watch::{Watch, Watched},

@@ -4,11 +4,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use kit_endpoint::{Fault, Kind};
-use kit_transport::{RequestId, deadline::REQUEST_TIMEOUT_MS};
+use kit_transport::{Criticality, Metadata, RequestId, deadline::REQUEST_TIMEOUT_MS};
 use kit_transport_http::{CallError, Client, Server, json, query};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::Instant;
@@ -79,10 +79,11 @@ async fn a_request_has_a_length_and_a_content_type() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deadline_and_request_id_travel_and_what_the_caller_set_stays() {
+async fn deadline_and_what_goes_on_travel_and_what_the_caller_set_stays() {
     let server = service_fn(|request: Request<Full<Bytes>>| async move {
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-        let seen = format!("{} {}", header("x-request-timeout-ms"), header("x-request-id"));
+        let names = ["x-request-timeout-ms", "x-request-id", "x-md-global-tenant"];
+        let seen = names.map(header).join(" ") + " " + &header("x-request-criticality");
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(seen))))
     });
     let text = |response: &Response<Bytes>| {
@@ -91,20 +92,32 @@ async fn deadline_and_request_id_travel_and_what_the_caller_set_stays() {
     let kit = || {
         let mut request = Kit::new(()).within(Instant::now() + Duration::from_millis(1500));
         let id = RequestId::new(&HeaderValue::from_static("abc-1")).unwrap();
-        request.extensions_mut().insert(id);
+        let mut metadata = Metadata::new();
+        let tenant = HeaderName::from_static("x-md-global-tenant");
+        metadata.insert(tenant, HeaderValue::from_static("blue")).unwrap();
+        let extensions = request.extensions_mut();
+        extensions.insert(id);
+        extensions.insert(metadata);
+        extensions.insert(Criticality::Sheddable);
         request
     };
     let plain = |(): &()| Ok::<_, Infallible>(Request::new(Bytes::new()));
     let reply = Client::new(server, plain, text).oneshot(kit()).await.unwrap();
-    assert_eq!(reply, "1500 abc-1");
+    assert_eq!(reply, "1500 abc-1 blue sheddable");
 
     let own = |(): &()| {
         let mut request = Request::new(Bytes::new());
         request.headers_mut().insert(REQUEST_TIMEOUT_MS, HeaderValue::from_static("20"));
-        request.headers_mut().insert("x-request-id", HeaderValue::from_static("mine"));
+        let headers = request.headers_mut();
+        headers.insert("x-request-id", HeaderValue::from_static("mine"));
+        headers.insert("x-md-global-tenant", HeaderValue::from_static("red"));
+        headers.insert("x-request-criticality", HeaderValue::from_static("critical"));
         Ok::<_, Infallible>(request)
     };
-    assert_eq!(Client::new(server, own, text).oneshot(kit()).await.unwrap(), "20 mine");
+    assert_eq!(
+        Client::new(server, own, text).oneshot(kit()).await.unwrap(),
+        "20 mine red critical"
+    );
 }
 
 #[tokio::test]

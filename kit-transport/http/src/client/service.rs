@@ -1,18 +1,15 @@
 use super::{CallError, CallFuture};
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::Body;
 use http_body_util::Full;
 use kit_endpoint::{Fault, Request};
-use kit_transport::{
-    REQUEST_ID, RequestId,
-    deadline::{REQUEST_TIMEOUT_MS, encode_millis},
-};
+use kit_transport::{deadline::REQUEST_TIMEOUT_MS, propagate};
 use std::{
     any::type_name,
     error, fmt,
     task::{Context, Poll},
 };
-use tokio::time::Instant;
 use tower_service::Service;
 
 /// Calls one method over HTTP: a service from [`Request`] to its reply, over
@@ -21,8 +18,9 @@ use tower_service::Service;
 ///
 /// `N` encodes the message, the whole request with its URI; `D` decodes the
 /// reply. A status that is not 2xx is the error [`CallError::Rejected`]. What
-/// is left of the request's deadline travels in `x-request-timeout-ms`, and
-/// its [`RequestId`] in `x-request-id`, unless `N` set them.
+/// is left of the request's deadline travels in `x-request-timeout-ms`, with
+/// its id, its `x-md-global-*` metadata and its criticality, each merged into
+/// what `N` set: see [`propagate`].
 #[derive(Clone)]
 pub struct Client<S, N, D> {
     service: S,
@@ -30,6 +28,8 @@ pub struct Client<S, N, D> {
     decode: D,
     limit: usize,
 }
+
+static DEFAULT_TIMEOUT: HeaderName = REQUEST_TIMEOUT_MS;
 
 // ===== impl Client =====
 
@@ -72,14 +72,7 @@ where
             Ok(outgoing) => outgoing,
             Err(fault) => return CallFuture::failed(CallError::Encode(Box::new(fault))),
         };
-        let headers = outgoing.headers_mut();
-        if let Some(deadline) = deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            headers.entry(REQUEST_TIMEOUT_MS).or_insert_with(|| encode_millis(left));
-        }
-        if let Some(id) = extensions.get::<RequestId>() {
-            headers.entry(REQUEST_ID).or_insert_with(|| id.header().clone());
-        }
+        propagate(&extensions, deadline, &DEFAULT_TIMEOUT, outgoing.headers_mut());
         let reply = self.service.call(outgoing.map(Full::new));
         CallFuture::sent(reply, self.limit, self.decode.clone())
     }
