@@ -1,8 +1,8 @@
 //! Endpoints over gRPC, server and client, on tonic.
 //!
-//! A server has two parts. A [`Server`] is one method: it decodes a message,
-//! calls an endpoint, encodes its reply, and maps its faults to a status with
-//! the details of `google.rpc`. A [`GrpcLayer`] surrounds the generated servers
+//! A server has two parts. A [`Server`] is one method, unary or of streams: it
+//! decodes a message, calls an endpoint, encodes its reply, and maps its faults
+//! to a status with the details of `google.rpc`. A [`GrpcLayer`] surrounds the generated servers
 //! as a whole: it runs the hooks, for unknown methods too, keeps the deadline
 //! that the caller set in `grpc-timeout`, and sees how each call really ended,
 //! trailers included. Routing is tonic's, and so is the code that is generated
@@ -77,6 +77,18 @@
 //! of their kind; what they say, with all sources, goes to the hooks, in
 //! [`End::error`](kit_transport::End::error).
 //!
+//! # Streams
+//!
+//! An endpoint of a streaming method is an endpoint: one that streams its
+//! replies responds with a `Stream` of `Result<Item, E>`, one that takes a
+//! stream finds it as the message, [`server::Incoming`]. [`Server`] serves
+//! them by [`server_streaming`](Server::server_streaming),
+//! [`client_streaming`](Server::client_streaming) and [`bidi`](Server::bidi),
+//! and generated traits call it by [`ServerStreaming`], [`ClientStreaming`]
+//! and [`Bidi`], whose `Replies` is what `type GreetingsStream` is to be. A
+//! fault amid the stream is the status of its trailers; a peer that leaves
+//! drops the endpoint's stream, and so does the deadline.
+//!
 //! # Requests that no method reads
 //!
 //! Not all that arrives reaches a [`Server`]; the layer sees to the rest, and
@@ -93,8 +105,9 @@
 //!
 //! Tonic's own answers are known by their words, and by nothing else; what a
 //! handler passes on from another service is left as it is. A stream of
-//! requests is the handler's to read, and so are the codes of a stream of
-//! replies that has begun.
+//! requests is the handler's to read: there the same failures are a
+//! [`server::ReadError`], of the same kinds. The codes of a stream of replies
+//! that has begun are the handler's too.
 //!
 //! # Deadlines
 //!
@@ -102,7 +115,8 @@
 //! that has expired, and when the time is up drops the handler and answers
 //! `DEADLINE_EXCEEDED`, also in the middle of a stream. A header that cannot be
 //! read is `INVALID_ARGUMENT`. Time-outs of the server's own are
-//! `kit_endpoint`'s `DeadlineLayer`, around the endpoint.
+//! `kit_endpoint`'s `DeadlineLayer`, around the endpoint (`.streaming()`, for a
+//! stream of replies); to the caller they look the same.
 //!
 //! # Where it goes
 //!
@@ -130,6 +144,7 @@ pub mod health;
 #[cfg(feature = "reflection")]
 mod reflection;
 pub mod server;
+pub mod shape;
 mod status;
 
 #[cfg(feature = "channel")]
@@ -141,7 +156,7 @@ pub use self::reflection::{BadDescriptor, reflection};
 pub use self::{
     client::{CallError, Client, Rejection},
     edge::{Grpc, GrpcLayer},
-    server::{Server, Unary},
+    server::{Bidi, ClientStreaming, Server, ServerStreaming, Unary},
     status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, kind, status},
 };
 

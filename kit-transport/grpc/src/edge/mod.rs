@@ -12,9 +12,9 @@ mod service;
 mod slot;
 mod unread;
 
-pub(crate) use self::slot::Slot;
 pub use self::{
     body::{RequestBody, ResponseBody},
     layer::GrpcLayer,
     service::Grpc,
 };
+pub(crate) use self::{slot::Slot, unread::Unread};

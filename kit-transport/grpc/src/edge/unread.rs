@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 /// A message that tonic could not read. It answers most of these as
 /// `INTERNAL`, as though the service had failed.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(crate) enum Unread {
     Missing,
     BrokenOff,
     Malformed(Box<str>),
@@ -23,7 +23,7 @@ pub(super) struct UnknownMethod;
 impl Unread {
     /// Recognizes what tonic says when it cannot read a request. Nothing but
     /// its words sets this apart from what a handler says.
-    pub(super) fn of(status: &Status) -> Option<Self> {
+    pub(crate) fn of(status: &Status) -> Option<Self> {
         // The same words about the reply of another service, which a handler
         // passed on: tonic's client adds the metadata of that reply.
         if !status.metadata().is_empty() {

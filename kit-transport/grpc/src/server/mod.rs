@@ -1,7 +1,18 @@
 //! The message-level part: an endpoint as a method of a gRPC service.
 
+mod error;
 pub mod future;
+mod incoming;
+mod replies;
 mod service;
+mod streaming;
 mod unary;
 
-pub use self::{service::Server, unary::Unary};
+pub use self::{
+    error::ReadError,
+    incoming::Incoming,
+    replies::Replies,
+    service::Server,
+    streaming::{Bidi, ClientStreaming, ServerStreaming},
+    unary::Unary,
+};

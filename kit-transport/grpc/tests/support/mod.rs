@@ -1,9 +1,16 @@
 //! A greeter, and calls of it without a socket.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
+#![allow(
+    clippy::unused_async,
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses a part of it"
+)]
 
 pub mod pb;
+pub mod streams;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
