@@ -24,8 +24,11 @@ pub enum DecodeError {
     },
     /// A part of the request is not what the endpoint takes.
     Malformed {
-        /// Which part: `"body"`, `"query"`.
+        /// Which part: `"body"`, `"path"`, `"query"`.
         part: &'static str,
+        /// The path to the field that is wrong (`"address.lines[0]"`), where it
+        /// is known.
+        field: Option<String>,
         /// What is wrong with it, and what to do about it.
         message: Cow<'static, str>,
     },
@@ -77,7 +80,17 @@ pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
 impl DecodeError {
     /// Says that `part` of the request is wrong.
     pub fn malformed(part: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::Malformed { part, message: message.into() }
+        Self::Malformed { part, field: None, message: message.into() }
+    }
+
+    /// Says that a field in `part` of the request is wrong: what
+    /// [`Details::violation`] gets.
+    pub fn malformed_field(
+        part: &'static str,
+        field: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::Malformed { part, field: Some(field.into()), message: message.into() }
     }
 }
 
@@ -91,7 +104,12 @@ impl fmt::Display for DecodeError {
             Self::TooSlow { limit } => {
                 write!(f, "the body did not come within {limit:?}: send it faster, or in parts")
             }
-            Self::Malformed { part, message } => write!(f, "cannot read the {part}: {message}"),
+            Self::Malformed { part, field: None, message } => {
+                write!(f, "cannot read the {part}: {message}")
+            }
+            Self::Malformed { part, field: Some(field), message } => {
+                write!(f, "cannot read `{field}` in the {part}: {message}")
+            }
         }
     }
 }
@@ -121,8 +139,9 @@ impl Fault for DecodeError {
     }
 
     fn describe(&self, details: &mut Details) {
-        if let Self::Malformed { part, message } = self {
-            details.violation(*part, message.clone());
+        if let Self::Malformed { part, field, message } = self {
+            let field = field.clone().map_or(Cow::Borrowed(*part), Cow::Owned);
+            details.violation(field, message.clone());
         }
     }
 }

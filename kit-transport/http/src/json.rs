@@ -1,6 +1,6 @@
 //! JSON bodies, by `serde`.
 
-use crate::{DecodeError, EncodeError};
+use crate::{DecodeError, EncodeError, field};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,10 +11,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 ///
 /// # Errors
 ///
-/// Fails if the body is not JSON, or not a `T`.
+/// Fails if the body is not JSON, or not a `T`: then the error names the field
+/// that is wrong.
 pub fn decode<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, DecodeError> {
-    serde_json::from_slice(request.body())
-        .map_err(|error| DecodeError::malformed("body", error.to_string()))
+    read(request.body())
 }
 
 /// Encodes a reply as a JSON body.
@@ -65,6 +65,18 @@ pub fn request<T: Serialize>(
 ///
 /// Fails if the body is not JSON, or not a `T`.
 pub fn reply<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, DecodeError> {
-    serde_json::from_slice(response.body())
-        .map_err(|error| DecodeError::malformed("body", error.to_string()))
+    read(response.body())
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map_err(|error| malformed::<T>(body, &error))
+}
+
+/// Reads again, to find the field: keeping the path costs a `String` for each
+/// field, which those who ask well need not pay.
+#[cold]
+fn malformed<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> DecodeError {
+    let mut again = serde_json::Deserializer::from_slice(body);
+    let field = if error.is_data() { field::find::<T, _>(&mut again) } else { None };
+    DecodeError::Malformed { part: "body", field, message: error.to_string().into() }
 }

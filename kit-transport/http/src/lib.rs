@@ -61,8 +61,11 @@
 //! (`finally`), once, when the connection took the last byte. A fault at any
 //! step is answered by the error encoder, and `after` sees that too.
 //!
-//! Codecs are synchronous functions of a whole message: [`json`], [`query`],
-//! or your own. What needs HTTP itself is a layer around the server.
+//! Codecs are synchronous functions of a whole message: those of [`json`] and
+//! [`query`], of the features below, or your own. A message that comes of the
+//! path, the query and the body at once is a function that calls three of
+//! them. What cannot be read is a fault that names the field. What needs HTTP
+//! itself is a layer around the server.
 //!
 //! # Readiness
 //!
@@ -73,17 +76,35 @@
 //!
 //! # Features
 //!
-//! `json` and `query`, the codecs, by default; `client`, a pooled hyper client
-//! to call with.
+//! | feature | what it adds |
+//! |---|---|
+//! | `json`, `query` | these codecs, by default |
+//! | `form` | `application/x-www-form-urlencoded` bodies |
+//! | `path` | parameters in the path: `/users/{id}` |
+//! | `protobuf` | `application/x-protobuf` bodies, of prost's messages |
+//! | `msgpack` | `application/msgpack` bodies |
+//! | `client` | a pooled hyper client to call with |
 
 mod client;
 mod error;
+#[cfg(any(feature = "form", feature = "json", feature = "msgpack", feature = "query"))]
+mod field;
+#[cfg(feature = "form")]
+pub mod form;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "msgpack")]
+pub mod msgpack;
+#[cfg(feature = "path")]
+pub mod path;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 #[cfg(feature = "query")]
 pub mod query;
 mod refuse;
 mod server;
+#[cfg(any(feature = "form", feature = "query"))]
+mod urlencoded;
 
 #[cfg(feature = "client")]
 pub use self::client::{Pool, pool};

@@ -1,11 +1,9 @@
 //! Query strings, by `serde`.
 
-use crate::{DecodeError, EncodeError};
+use crate::{DecodeError, EncodeError, urlencoded};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
-use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
-use std::fmt;
 
 /// Decodes the query of a request: `?name=Ada&loud=true`.
 ///
@@ -14,18 +12,12 @@ use std::fmt;
 ///
 /// # Errors
 ///
-/// Fails if the query is not a `T`, or not UTF-8 once it is decoded.
+/// Fails if the query is not a `T`, or not UTF-8 once it is decoded. The error
+/// names the parameter that is wrong.
 pub fn decode<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, DecodeError> {
     let query = request.uri().query().unwrap_or_default();
-    let malformed = |error: &dyn fmt::Display| {
-        let hint = "give each parameter once, as ?name=value, percent-encoded";
-        DecodeError::malformed("query", format!("{error}: {hint}"))
-    };
-    // What follows would read U+FFFD for bytes that are no text.
-    if query.contains('%') {
-        percent_decode_str(query).decode_utf8().map_err(|error| malformed(&error))?;
-    }
-    serde_urlencoded::from_str(query).map_err(|error| malformed(&error))
+    let hint = "give each parameter once, as ?name=value, percent-encoded";
+    urlencoded::decode("query", query.as_bytes(), hint)
 }
 
 /// Returns an encoder for a client: a request by `method` to `uri` with the
