@@ -8,12 +8,14 @@ use std::{fmt, time::Duration};
 pub struct End {
     /// How it ended.
     pub outcome: Outcome,
-    /// The HTTP status, if a head was made. Over gRPC it is 200 for failures
+    /// The HTTP status, if a head was made or, at a client, came. Over gRPC it is 200 for failures
     /// too; the code is that of the outcome's kind.
     pub status: Option<StatusCode>,
-    /// Bytes of the request's body that were read.
+    /// Bytes of the body that came: at a server the request's, as far as it was
+    /// read; at a client the reply's.
     pub received: u64,
-    /// Bytes of the reply's body that the connection took.
+    /// Bytes of the body that went out: at a server the reply's, as far as the
+    /// connection took it; at a client the request's.
     pub sent: u64,
     /// From the head of the request to the end.
     pub duration: Duration,
@@ -24,9 +26,10 @@ pub struct End {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The reply was sent to its last byte.
+    /// The reply was sent to its last byte; at a client, it came and was read.
     Replied,
-    /// The request failed, and the failure was answered.
+    /// The request failed, and the failure was answered; at a client, the call
+    /// has no reply.
     Failed(Kind),
     /// The peer left, or the request was dropped, before the end.
     Cancelled,

@@ -8,7 +8,7 @@ use crate::{End, Protocol};
 use http::{Extensions, HeaderMap};
 use kit_endpoint::Peer;
 
-/// Watches every request of a transport.
+/// Watches every request of a transport, at a server or at a client.
 ///
 /// It is implemented for `()`, which does nothing and costs nothing, and for
 /// pairs, which is how transports chain hooks.
@@ -16,8 +16,9 @@ pub trait Hook: Clone {
     /// What watches one request.
     type Observer: Observer;
 
-    /// Sees the head of a request, and moves what the endpoint needs from it
-    /// into the extensions.
+    /// Sees the head of a request. At a server it moves what the endpoint needs
+    /// from it into the extensions; at a client what it puts there travels, if
+    /// it is what [`propagate`](crate::propagate) writes.
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer;
 }
 
@@ -27,13 +28,15 @@ pub trait Observer {
     /// measures nothing for it.
     const SILENT: bool = false;
 
-    /// Sees the headers of the reply before they are sent, also of a failure.
+    /// Sees the headers of the reply, also of a failure: at a server before they
+    /// are sent, at a client when they have come, if they do.
     fn after(&mut self, headers: &mut HeaderMap) {
         let _ = headers;
     }
 
     /// Sees how the request ended. Called exactly once, whatever happens: when
-    /// the last byte is out, when the peer leaves, when the handler panics.
+    /// the last byte is out, when the peer leaves, when the handler panics; at
+    /// a client when the caller has its reply or its error, or drops the call.
     fn finish(self, end: &End)
     where
         Self: Sized,
@@ -49,12 +52,14 @@ pub struct Call<'a> {
     /// What carries the request.
     pub protocol: Protocol,
     /// The HTTP method, or gRPC's full method without the leading slash
-    /// (`greeter.v1.Greeter/Greeting`).
+    /// (`greeter.v1.Greeter/Greeting`). Empty at an HTTP client whose message
+    /// could not be encoded: there is no request then.
     pub method: &'a str,
     /// The template of the route (`/users/{id}`), where one is known. It is
     /// never the raw path, which has no bound.
     pub route: Option<&'a str>,
-    /// The headers; over gRPC, the metadata among them.
+    /// The headers; over gRPC, the metadata among them. At a client, those that
+    /// the encoder made.
     pub headers: &'a HeaderMap,
     /// Who is at the other end, where the accept loop said so.
     pub peer: Option<Peer>,

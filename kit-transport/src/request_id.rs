@@ -16,8 +16,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(HeaderValue);
 
 /// The [`Hook`] that gives every request a [`RequestId`]: the one it came
-/// with, if that is valid, else a new UUID of version 7, and that echoes it in
-/// the reply's headers, also in those of a failure.
+/// with, if that is valid, else the one among its extensions, as a client's has
+/// that is made on behalf of another, else a new UUID of version 7; and that
+/// echoes it in the reply's headers, also in those of a failure.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestIds;
 
@@ -82,7 +83,7 @@ impl Hook for RequestIds {
 
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Echo {
         let id = call.headers.get(REQUEST_ID).and_then(RequestId::new);
-        let id = id.unwrap_or_else(RequestId::generate);
+        let id = id.or_else(|| extensions.get().cloned()).unwrap_or_else(RequestId::generate);
         let echo = Echo(id.0.clone());
         extensions.insert(id);
         echo

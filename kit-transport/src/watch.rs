@@ -14,8 +14,9 @@ use tokio::time::Instant;
 /// Keeps the promise of an [`Observer`]: `finish` is called once, with the
 /// truth, whatever becomes of the request.
 ///
-/// A transport holds it from the head of the request on, and lets it go with
-/// the body of the reply ([`Watched`]). Dropped before the end it is
+/// A server holds it from the head of the request on, and lets it go with
+/// the body of the reply ([`Watched`]); a client holds it until the caller has
+/// its reply. Dropped before the end it is
 /// [`Cancelled`](Outcome::Cancelled), or, if a panic drops it, a failure of
 /// kind [`Internal`](Kind::Internal).
 pub struct Watch<O: Observer> {
@@ -43,9 +44,15 @@ impl<O: Observer> Watch<O> {
         Self { observer: Some(observer), started, end, bodiless: false }
     }
 
-    /// Says how many bytes the body of the request had so far.
+    /// Says how many bytes of the other side's body came so far.
     pub const fn received(&mut self, bytes: u64) {
         self.end.received = bytes;
+    }
+
+    /// Says how many bytes of this side's body went out so far. [`Watched`]
+    /// counts by itself.
+    pub const fn sent(&mut self, bytes: u64) {
+        self.end.sent = bytes;
     }
 
     /// Says that the reply goes out without its body, whatever it has: the

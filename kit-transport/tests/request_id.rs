@@ -108,6 +108,18 @@ fn a_failure_is_echoed_too() {
 }
 
 #[test]
+fn a_call_on_behalf_of_a_request_keeps_its_id() {
+    let (one, two) = (HeaderValue::from_static("one"), HeaderValue::from_static("two"));
+    for (header, expected) in [(None, "one"), (Some(&two), "two")] {
+        let headers = header.map(|id| (REQUEST_ID, id.clone())).into_iter().collect();
+        let mut extensions = Extensions::new();
+        extensions.insert(RequestId::new(&one).unwrap());
+        let _ = RequestIds.before(&Call::new(Protocol::Http, "GET", &headers), &mut extensions);
+        assert_eq!(extensions.get::<RequestId>().unwrap().as_str(), expected);
+    }
+}
+
+#[test]
 fn it_shows_as_its_text() {
     let id = id(b"abc").unwrap();
     assert_eq!(format!("[{id:>5}] {id:?}"), "[  abc] RequestId(\"abc\")");

@@ -5,13 +5,22 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
 use kit_endpoint::{Fault, Kind};
-use kit_transport::{Criticality, Metadata, RequestId, deadline::REQUEST_TIMEOUT_MS};
+use kit_transport::{
+    Criticality, End, Metadata, Outcome, Protocol, RequestId, deadline::REQUEST_TIMEOUT_MS,
+};
 use kit_transport_http::{CallError, Client, Server, json, query};
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{pending, ready},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::time::Instant;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_test::{assert_pending, task};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
 type Kit<T> = kit_endpoint::Request<T>;
@@ -196,4 +205,242 @@ async fn a_message_that_cannot_be_encoded_is_not_sent() {
     let error = client.oneshot(Kit::new([1, 2])).await.unwrap_err();
     assert!(matches!(error, CallError::Encode(_)), "{error:?}");
     assert!(error.refused());
+}
+
+// ===== hooks =====
+
+/// Collects how calls ended.
+#[derive(Clone, Default)]
+struct Ends(Arc<Mutex<Vec<End>>>);
+
+impl Ends {
+    fn hook(&self) -> impl Fn(&End) + Clone + use<> {
+        let ends = Arc::clone(&self.0);
+        move |end| ends.lock().unwrap().push(end.clone())
+    }
+
+    fn none_yet(&self) {
+        assert!(self.0.lock().unwrap().is_empty());
+    }
+
+    fn one(&self) -> End {
+        let ends = self.0.lock().unwrap();
+        assert_eq!(ends.len(), 1, "finish is called exactly once: {ends:?}");
+        ends[0].clone()
+    }
+}
+
+/// A request of five bytes.
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "it is an encoder"
+)]
+fn five(_: &()) -> Result<Request<Bytes>, Infallible> {
+    Ok(Request::post(URI).body(Bytes::from_static(b"12345")).unwrap())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is a decoder")]
+fn text(response: &Response<Bytes>) -> Result<String, Infallible> {
+    Ok(String::from_utf8_lossy(response.body()).into_owned())
+}
+
+type Frames = StreamBody<tokio_stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, BoxError>>>>;
+
+/// A body of these chunks; one that is "!" breaks it off.
+fn chunks(chunks: &[&'static str]) -> Frames {
+    let frames = chunks.iter().map(|chunk| match *chunk {
+        "!" => Err("reset".into()),
+        chunk => Ok(Frame::data(Bytes::from_static(chunk.as_bytes()))),
+    });
+    StreamBody::new(tokio_stream::iter(frames.collect::<Vec<_>>()))
+}
+
+/// Answers with a body of these chunks.
+fn streaming(
+    of: &'static [&'static str],
+) -> impl Service<Request<Full<Bytes>>, Response = Response<Frames>, Error = Infallible> + Clone {
+    service_fn(move |_: Request<Full<Bytes>>| ready(Ok(Response::new(chunks(of)))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_see_the_call_its_reply_and_its_end() {
+    let ends = Ends::default();
+    let server = service_fn(|request: Request<Full<Bytes>>| async move {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert_eq!(request.headers()["x-request-id"], "given");
+        let reply = Response::builder().header("x-reply", "1").body(chunks(&["four", "", "more"]));
+        Ok::<_, Infallible>(reply.unwrap())
+    });
+    let decode = |response: &Response<Bytes>| {
+        assert_eq!(response.headers()["x-seen"], "1", "what `after` writes is read");
+        text(response)
+    };
+    let client = Client::new(server, five, decode)
+        .route("/greeting")
+        .before(|call, extensions| {
+            assert_eq!((call.protocol, call.method), (Protocol::Http, "POST"));
+            assert_eq!((call.route, call.peer), (Some("/greeting"), None));
+            extensions.insert(RequestId::new(&HeaderValue::from_static("given")).unwrap());
+        })
+        .after(|headers| {
+            let seen = headers["x-reply"].clone();
+            headers.insert("x-seen", seen);
+        })
+        .finally(ends.hook());
+    assert_eq!(client.oneshot(Kit::new(())).await.unwrap(), "fourmore");
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Replied, Some(StatusCode::OK)));
+    assert_eq!((end.sent, end.received), (5, 8));
+    assert_eq!((end.duration, end.error), (Duration::from_millis(250), None));
+}
+
+#[tokio::test]
+async fn a_failure_is_seen_with_its_head_and_its_kind() {
+    let (ends, seen) = (Ends::default(), Arc::new(Mutex::new(None)));
+    let after = Arc::clone(&seen);
+    let client = Client::new(answering(503, "text/plain", "busy"), five, text)
+        .after(move |headers| *after.lock().unwrap() = headers.get("retry-after").cloned())
+        .finally(ends.hook());
+    client.oneshot(Kit::new(())).await.unwrap_err();
+    assert_eq!(seen.lock().unwrap().as_ref().unwrap(), "7");
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Unavailable));
+    assert_eq!((end.status, end.received), (Some(StatusCode::SERVICE_UNAVAILABLE), 4));
+    assert_eq!(end.error.as_deref(), Some("the server answered 503 Service Unavailable"));
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_sent_has_an_end_and_no_head() {
+    let ends = Ends::default();
+    let server = service_fn(|_: Request<Full<Bytes>>| {
+        ready(Err::<Response<Full<Bytes>>, BoxError>("connection refused".into()))
+    });
+    let client =
+        Client::new(server, five, text).after(|_| panic!("no head came")).finally(ends.hook());
+    client.oneshot(Kit::new(())).await.unwrap_err();
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Failed(Kind::Unavailable), None));
+    assert_eq!((end.sent, end.received), (0, 0));
+    assert_eq!(end.error.as_deref(), Some("cannot reach the server: connection refused"));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_encoded_has_an_end_too() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("too shy")]
+    struct Shy;
+    impl Fault for Shy {
+        fn kind(&self) -> Kind {
+            Kind::InvalidArgument
+        }
+    }
+    let ends = Ends::default();
+    let client = Client::new(streaming(&[]), |(): &()| Err::<Request<Bytes>, _>(Shy), text)
+        .before(|call, _| assert_eq!(call.method, ""))
+        .finally(ends.hook());
+    client.oneshot(Kit::new(())).await.unwrap_err();
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Failed(Kind::InvalidArgument), None));
+    assert_eq!(end.error.as_deref(), Some("cannot encode the request: too shy"));
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_off_counts_what_came() {
+    let ends = Ends::default();
+    let client = Client::new(streaming(&["four", "!"]), five, text).finally(ends.hook());
+    let error = client.oneshot(Kit::new(())).await.unwrap_err();
+    assert!(matches!(error, CallError::Body(_)), "{error:?}");
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Unavailable));
+    assert_eq!((end.status, end.received), (Some(StatusCode::OK), 4));
+    assert_eq!(end.error.as_deref(), Some("the reply broke off: reset"));
+}
+
+#[tokio::test]
+async fn a_reply_that_cannot_be_decoded_is_a_failure() {
+    let ends = Ends::default();
+    let server = answering(200, "application/json", "{}");
+    let client = Client::new(server, five, json::reply::<Hello>).finally(ends.hook());
+    client.oneshot(Kit::new(())).await.unwrap_err();
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Internal));
+    assert_eq!((end.status, end.received), (Some(StatusCode::OK), 2));
+    assert!(end.error.unwrap().contains("missing field `name`"));
+}
+
+#[tokio::test]
+async fn the_limit_counts_chunks_together_and_an_announced_length_at_once() {
+    for (server, received) in [(&["1234", "567", "89"][..], 9), (&["123456789", "!"], 9)] {
+        let ends = Ends::default();
+        let client = Client::new(streaming(server), five, text).finally(ends.hook());
+        let error = client.body_limit(8).oneshot(Kit::new(())).await.unwrap_err();
+        assert!(matches!(error, CallError::TooLarge { limit: 8 }), "{error:?}");
+        assert_eq!(ends.one().received, received);
+    }
+    let client = Client::new(streaming(&["1234", "567", "8"]), five, text).body_limit(8);
+    assert_eq!(client.oneshot(Kit::new(())).await.unwrap(), "12345678");
+
+    let ends = Ends::default();
+    let client = Client::new(answering(200, "text/plain", "123456789"), five, text);
+    let client = client.body_limit(8).finally(ends.hook());
+    let error = client.oneshot(Kit::new(())).await.unwrap_err();
+    assert!(matches!(error, CallError::TooLarge { limit: 8 }), "{error:?}");
+    assert_eq!(ends.one().received, 0, "none of it is read");
+}
+
+#[test]
+fn a_dropped_call_is_cancelled_wherever_it_stood() {
+    let ends = Ends::default();
+    let silent =
+        service_fn(|_: Request<Full<Bytes>>| pending::<Result<Response<Frames>, BoxError>>());
+    let mut client = Client::new(silent, five, text).finally(ends.hook());
+    let mut call = task::spawn(client.call(Kit::new(())));
+    assert_pending!(call.poll());
+    ends.none_yet();
+    drop(call);
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Cancelled, None));
+    assert_eq!((end.sent, end.received), (0, 0));
+
+    let ends = Ends::default();
+    let (frames, body) = tokio::sync::mpsc::unbounded_channel();
+    let body = Mutex::new(Some(body));
+    let server = service_fn(|_: Request<Full<Bytes>>| {
+        let frames = UnboundedReceiverStream::new(body.lock().unwrap().take().unwrap());
+        ready(Ok::<_, Infallible>(Response::new(StreamBody::new(frames))))
+    });
+    let mut client = Client::new(server, five, text).finally(ends.hook());
+    let mut call = task::spawn(client.call(Kit::new(())));
+    frames.send(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"four")))).unwrap();
+    assert_pending!(call.poll());
+    ends.none_yet();
+    drop(call);
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Cancelled, Some(StatusCode::OK)));
+    assert_eq!((end.sent, end.received), (5, 4));
+}
+
+#[tokio::test]
+async fn a_panic_while_decoding_is_an_end() {
+    let ends = Ends::default();
+    let decode = |_: &Response<Bytes>| -> Result<(), Infallible> { panic!("out of cheese") };
+    let client = Client::new(streaming(&["four"]), five, decode).finally(ends.hook());
+    let mut call = task::spawn(client.oneshot(Kit::new(())));
+    let poll = std::panic::AssertUnwindSafe(move || drop(call.poll()));
+    assert!(std::panic::catch_unwind(poll).is_err());
+    assert_eq!(ends.one().outcome, Outcome::Failed(Kind::Internal));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_header_of_ones_own_is_written() {
+    let server = service_fn(|request: Request<Full<Bytes>>| async move {
+        assert!(!request.headers().contains_key(REQUEST_TIMEOUT_MS));
+        let left = request.headers()["x-budget"].clone();
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::copy_from_slice(left.as_bytes()))))
+    });
+    let client =
+        Client::new(server, five, text).timeout_header(HeaderName::from_static("x-budget"));
+    let request = Kit::new(()).within(Instant::now() + Duration::from_millis(40));
+    assert_eq!(client.oneshot(request).await.unwrap(), "40");
 }

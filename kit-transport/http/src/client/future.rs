@@ -1,12 +1,12 @@
 use super::{CallError, Rejection};
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::response::Parts;
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::Collect};
 use kit_endpoint::Fault;
+use kit_transport::{Observer, Watch};
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,11 +14,11 @@ use tower::BoxError;
 
 pin_project! {
     /// The future of a [`Client`](crate::Client). Dropping it cancels the call.
-    pub struct CallFuture<F, B, D>
+    pub struct CallFuture<F, B, D, O = ()>
     where
-        B: Body,
-        B::Error: Into<BoxError>,
+        O: Observer,
     {
+        watch: Watch<O>,
         #[pin]
         state: State<F, B, D>,
     }
@@ -26,67 +26,124 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, B, D>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
+    enum State<F, B, D> {
         /// Waiting for the head of the reply.
-        Sent { #[pin] reply: F, limit: usize, decode: Option<D> },
+        Sent { #[pin] reply: F, sent: u64, limit: usize, decode: Option<D> },
         /// Reading its body.
-        Read { #[pin] body: Collect<Limited<B>>, head: Option<Parts>, limit: usize, decode: D },
-        /// Failed before anything was sent.
-        Failed { error: Option<CallError> },
+        Read { #[pin] body: B, head: Option<Parts>, gathered: Gathered, limit: usize, decode: D },
+        /// Failed before anything was sent, or at its end.
+        Over { error: Option<CallError> },
     }
+}
+
+/// The body as far as it was read. A single chunk, the usual case, is not
+/// copied.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    all: BytesMut,
 }
 
 // ===== impl CallFuture =====
 
-impl<F, B, D> CallFuture<F, B, D>
-where
-    B: Body<Error: Into<BoxError>>,
-{
-    pub(super) const fn sent(reply: F, limit: usize, decode: D) -> Self {
-        Self { state: State::Sent { reply, limit, decode: Some(decode) } }
+impl<F, B, D, O: Observer> CallFuture<F, B, D, O> {
+    pub(super) const fn sent(
+        watch: Watch<O>,
+        reply: F,
+        sent: u64,
+        limit: usize,
+        decode: D,
+    ) -> Self {
+        Self { watch, state: State::Sent { reply, sent, limit, decode: Some(decode) } }
     }
 
-    pub(super) const fn failed(error: CallError) -> Self {
-        Self { state: State::Failed { error: Some(error) } }
+    pub(super) const fn failed(watch: Watch<O>, error: CallError) -> Self {
+        Self { watch, state: State::Over { error: Some(error) } }
     }
 }
 
-impl<F, B, D, E, R, DE> Future for CallFuture<F, B, D>
+impl<F, B, D, O, E, R, DE> Future for CallFuture<F, B, D, O>
 where
     F: Future<Output = Result<http::Response<B>, E>>,
     E: Into<BoxError>,
     B: Body<Error: Into<BoxError>>,
     D: Fn(&http::Response<Bytes>) -> Result<R, DE>,
     DE: Fault,
+    O: Observer,
 {
     type Output = Result<R, CallError>;
 
-    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let result = ready!(this.state.as_mut().poll_reply(cx, this.watch));
+        // What is left of the reply goes now, not when the caller drops us.
+        this.state.set(State::Over { error: None });
+        if let Err(error) = &result {
+            this.watch.failed(error);
+        }
+        this.watch.finish();
+        Poll::Ready(result)
+    }
+}
+
+impl<F, B, D, O: Observer> fmt::Debug for CallFuture<F, B, D, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
+// ===== impl State =====
+
+impl<F, B, D> State<F, B, D> {
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll_reply<O, E, R, DE>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        watch: &mut Watch<O>,
+    ) -> Poll<Result<R, CallError>>
+    where
+        F: Future<Output = Result<http::Response<B>, E>>,
+        E: Into<BoxError>,
+        B: Body<Error: Into<BoxError>>,
+        D: Fn(&http::Response<Bytes>) -> Result<R, DE>,
+        DE: Fault,
+        O: Observer,
+    {
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Sent { reply, limit, decode } => {
+            match self.as_mut().project() {
+                StateProj::Sent { reply, sent, limit, decode } => {
                     let reply = ready!(reply.poll(cx)).map_err(|e| CallError::Send(e.into()))?;
                     let decode = decode.take().expect("polled after the reply");
-                    let (head, body) = reply.into_parts();
-                    let (limit, head) = (*limit, Some(head));
-                    let body = Limited::new(body, limit).collect();
-                    this.state.set(State::Read { body, head, limit, decode });
+                    let (mut head, body) = reply.into_parts();
+                    watch.sent(*sent);
+                    watch.after(head.status, &mut head.headers);
+                    let limit = *limit;
+                    if usize::try_from(body.size_hint().lower()).map_or(true, |size| size > limit) {
+                        return Poll::Ready(Err(CallError::TooLarge { limit }));
+                    }
+                    let (head, gathered) = (Some(head), Gathered::default());
+                    self.set(Self::Read { body, head, gathered, limit, decode });
                 }
-                StateProj::Read { body, head, limit, decode } => {
-                    let body = match ready!(body.poll(cx)) {
-                        Ok(body) => body.to_bytes(),
-                        Err(error) if error.is::<LengthLimitError>() => {
-                            return Poll::Ready(Err(CallError::TooLarge { limit: *limit }));
+                StateProj::Read { mut body, head, gathered, limit, decode } => {
+                    match ready!(body.as_mut().poll_frame(cx)) {
+                        Some(Ok(frame)) => {
+                            let Ok(data) = frame.into_data() else { continue };
+                            let size = gathered.len() + data.remaining();
+                            watch.received(size as u64);
+                            if size > *limit {
+                                return Poll::Ready(Err(CallError::TooLarge { limit: *limit }));
+                            }
+                            let more = usize::try_from(body.size_hint().lower());
+                            gathered.push(data, more.unwrap_or(usize::MAX).min(*limit - size));
+                            continue;
                         }
-                        Err(error) => return Poll::Ready(Err(CallError::Body(error))),
-                    };
+                        Some(Err(error)) => {
+                            return Poll::Ready(Err(CallError::Body(error.into())));
+                        }
+                        None => {}
+                    }
                     let head = head.take().expect("polled after the reply");
+                    let body = mem::take(gathered).into_bytes();
                     if !head.status.is_success() {
                         let rejection = Rejection::new(head.status, &head.headers, &body);
                         return Poll::Ready(Err(CallError::Rejected(rejection)));
@@ -95,7 +152,7 @@ where
                     let reply = decode(&response);
                     return Poll::Ready(reply.map_err(|fault| CallError::Decode(Box::new(fault))));
                 }
-                StateProj::Failed { error } => {
+                StateProj::Over { error } => {
                     return Poll::Ready(Err(error.take().expect("polled after the reply")));
                 }
             }
@@ -103,11 +160,27 @@ where
     }
 }
 
-impl<F, B, D> fmt::Debug for CallFuture<F, B, D>
-where
-    B: Body<Error: Into<BoxError>>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallFuture").finish_non_exhaustive()
+// ===== impl Gathered =====
+
+impl Gathered {
+    fn len(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    /// Adds a chunk, which `more` bytes will follow, as far as is known.
+    fn push(&mut self, mut data: impl Buf, more: usize) {
+        if self.len() == 0 {
+            self.first = data.copy_to_bytes(data.remaining());
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.reserve(self.first.len() + data.remaining() + more);
+            self.all.put(mem::take(&mut self.first));
+        }
+        self.all.put(data);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }

@@ -1,10 +1,15 @@
 use super::{CallError, CallFuture};
 use bytes::Bytes;
-use http::HeaderName;
+use http::{Extensions, HeaderMap, HeaderName};
 use http_body::Body;
 use http_body_util::Full;
 use kit_endpoint::{Fault, Request};
-use kit_transport::{deadline::REQUEST_TIMEOUT_MS, propagate};
+use kit_transport::{
+    Call, End, Hook, Protocol, Watch,
+    deadline::REQUEST_TIMEOUT_MS,
+    hook::{After, Before, Finally},
+    propagate,
+};
 use std::{
     any::type_name,
     error, fmt,
@@ -21,15 +26,46 @@ use tower_service::Service;
 /// is left of the request's deadline travels in `x-request-timeout-ms`, with
 /// its id, its `x-md-global-*` metadata and its criticality, each merged into
 /// what `N` set: see [`propagate`].
+///
+/// `H` watches, as at a [`Server`](crate::Server). `before` sees the request as
+/// `N` made it, and what it puts into the extensions travels too; `after` sees
+/// the head of the reply, before the body is read, whatever its status;
+/// `finally` is called once, when the caller has its reply or its error, or has
+/// dropped the call. Its [`End`] counts the body of the reply as it is read,
+/// and that of the request as sent once the head of a reply has come.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use kit_endpoint::Request;
+/// use kit_transport_http::Client;
+/// use std::convert::Infallible;
+/// use tower::{ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // In place of the pool of this crate's feature `client`:
+/// let server = service_fn(|_: http::Request<Full<Bytes>>| async {
+///     Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from("pong"))))
+/// });
+/// let encode = |(): &()| Ok::<_, Infallible>(http::Request::new(Bytes::from("ping")));
+/// let decode = |reply: &http::Response<Bytes>| Ok::<_, Infallible>(reply.body().clone());
+/// let client = Client::new(server, encode, decode)
+///     .route("/ping")
+///     .finally(|end| assert_eq!((end.sent, end.received), (4, 4)));
+/// assert_eq!(client.oneshot(Request::new(())).await.unwrap(), "pong");
+/// # }
+/// ```
 #[derive(Clone)]
-pub struct Client<S, N, D> {
+pub struct Client<S, N, D, H = ()> {
     service: S,
     encode: N,
     decode: D,
+    hook: H,
     limit: usize,
+    route: Option<&'static str>,
+    timeout: HeaderName,
 }
-
-static DEFAULT_TIMEOUT: HeaderName = REQUEST_TIMEOUT_MS;
 
 // ===== impl Client =====
 
@@ -37,10 +73,63 @@ impl<S, N, D> Client<S, N, D> {
     /// Calls over `service`, writing with `encode` and reading with `decode`.
     /// A reply may have 2 MiB.
     pub const fn new(service: S, encode: N, decode: D) -> Self {
-        Self { service, encode, decode, limit: 2 << 20 }
+        let limit = 2 << 20;
+        let timeout = REQUEST_TIMEOUT_MS;
+        Self { service, encode, decode, hook: (), limit, route: None, timeout }
+    }
+}
+
+impl<S, N, D, H> Client<S, N, D, H> {
+    /// Calls `f` with the head of each request, before it is sent.
+    pub fn before<F>(self, f: F) -> Client<S, N, D, (H, Before<F>)>
+    where
+        F: Fn(&Call<'_>, &mut Extensions) + Clone,
+    {
+        self.hook(Before(f))
     }
 
-    /// Takes replies of up to `bytes`. 2 MiB by default.
+    /// Calls `f` with the headers of each reply, also of a failure, before its
+    /// body is read.
+    pub fn after<F>(self, f: F) -> Client<S, N, D, (H, After<F>)>
+    where
+        F: Fn(&mut HeaderMap) + Clone,
+    {
+        self.hook(After(f))
+    }
+
+    /// Calls `f` once each call has ended, however it ended.
+    pub fn finally<F>(self, f: F) -> Client<S, N, D, (H, Finally<F>)>
+    where
+        F: Fn(&End) + Clone,
+    {
+        self.hook(Finally(f))
+    }
+
+    /// Adds a hook. Hooks see requests in the order in which they were added,
+    /// and replies in the reverse one.
+    pub fn hook<G>(self, hook: G) -> Client<S, N, D, (H, G)> {
+        let Self { service, encode, decode, hook: first, limit, route, timeout } = self;
+        Client { service, encode, decode, hook: (first, hook), limit, route, timeout }
+    }
+
+    /// Tells hooks the template of the route that is called (`"/users/{id}"`):
+    /// metrics and logs must not have raw paths.
+    #[must_use]
+    pub const fn route(mut self, template: &'static str) -> Self {
+        self.route = Some(template);
+        self
+    }
+
+    /// Writes the time that is left into `header`, in milliseconds, or as gRPC
+    /// does if it is `grpc-timeout`. `x-request-timeout-ms` by default.
+    #[must_use]
+    pub fn timeout_header(mut self, header: HeaderName) -> Self {
+        self.timeout = header;
+        self
+    }
+
+    /// Takes replies of up to `bytes`; a larger one is an error, at once if its
+    /// length is announced. 2 MiB by default.
     #[must_use]
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
@@ -48,7 +137,7 @@ impl<S, N, D> Client<S, N, D> {
     }
 }
 
-impl<S, B, N, D, T, R, NE, DE> Service<Request<T>> for Client<S, N, D>
+impl<S, B, N, D, H, T, R, NE, DE> Service<Request<T>> for Client<S, N, D, H>
 where
     S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>>,
     S::Error: Into<Box<dyn error::Error + Send + Sync>>,
@@ -57,34 +146,46 @@ where
     NE: Fault,
     D: Fn(&http::Response<Bytes>) -> Result<R, DE> + Clone,
     DE: Fault,
+    H: Hook,
 {
     type Response = R;
     type Error = CallError;
-    type Future = CallFuture<S::Future, B, D>;
+    type Future = CallFuture<S::Future, B, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.service.poll_ready(cx).map_err(|error| CallError::Send(error.into()))
     }
 
     fn call(&mut self, request: Request<T>) -> Self::Future {
-        let (message, deadline, extensions) = request.into_parts();
-        let mut outgoing = match (self.encode)(&message) {
-            Ok(outgoing) => outgoing,
-            Err(fault) => return CallFuture::failed(CallError::Encode(Box::new(fault))),
+        let (message, deadline, mut extensions) = request.into_parts();
+        let encoded = (self.encode)(&message);
+        let none = HeaderMap::new();
+        let (method, headers) = match &encoded {
+            Ok(outgoing) => (outgoing.method().as_str(), outgoing.headers()),
+            Err(_) => ("", &none),
         };
-        propagate(&extensions, deadline, &DEFAULT_TIMEOUT, outgoing.headers_mut());
+        let call = Call::new(Protocol::Http, method, headers).route(self.route);
+        let watch = Watch::new(self.hook.before(&call, &mut extensions));
+        let mut outgoing = match encoded {
+            Ok(outgoing) => outgoing,
+            Err(fault) => return CallFuture::failed(watch, CallError::Encode(Box::new(fault))),
+        };
+        propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
+        let sent = outgoing.body().len() as u64;
         let reply = self.service.call(outgoing.map(Full::new));
-        CallFuture::sent(reply, self.limit, self.decode.clone())
+        CallFuture::sent(watch, reply, sent, self.limit, self.decode.clone())
     }
 }
 
-impl<S: fmt::Debug, N, D> fmt::Debug for Client<S, N, D> {
+impl<S: fmt::Debug, N, D, H: fmt::Debug> fmt::Debug for Client<S, N, D, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("service", &self.service)
             .field("encode", &format_args!("{}", type_name::<N>()))
             .field("decode", &format_args!("{}", type_name::<D>()))
+            .field("hook", &self.hook)
+            .field("route", &self.route)
             .field("limit", &self.limit)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
