@@ -89,6 +89,12 @@
 //! fault amid the stream is the status of its trailers; a peer that leaves
 //! drops the endpoint's stream, and so does the deadline.
 //!
+//! # Metadata
+//!
+//! Of a request it is the `headers` of [`Call`](kit_transport::Call), which a
+//! hook reads. Of a reply, hooks write what all methods send; an endpoint says
+//! its own, initial and trailing, in [`ReplyMetadata`]; a fault describes it.
+//!
 //! # Requests that no method reads
 //!
 //! Not all that arrives reaches a [`Server`]; the layer sees to the rest, and
@@ -155,7 +161,7 @@ pub use self::health::Health;
 pub use self::reflection::{BadDescriptor, reflection};
 pub use self::{
     client::{CallError, Client, Rejection},
-    edge::{Grpc, GrpcLayer},
+    edge::{Grpc, GrpcLayer, ReplyMetadata},
     server::{Bidi, ClientStreaming, Server, ServerStreaming, Unary},
     status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, kind, status},
 };

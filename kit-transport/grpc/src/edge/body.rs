@@ -1,4 +1,7 @@
-use super::slot::{Slot, Told};
+use super::{
+    ReplyMetadata,
+    slot::{Slot, Told},
+};
 use crate::status;
 use bytes::Buf;
 use http::HeaderMap;
@@ -42,6 +45,7 @@ pin_project! {
         #[pin]
         body: Option<B>,
         deadline: Option<Instant>,
+        metadata: Option<ReplyMetadata>,
         begun: bool,
         // Made only once the body lets us wait: a reply of one message is
         // ready at once and must not pay for a timer. Boxed, so that the body
@@ -94,8 +98,13 @@ impl<B: Body> Body for RequestBody<B> {
 // ===== impl ResponseBody =====
 
 impl<B: Body, O: Observer> ResponseBody<B, O> {
-    pub(super) fn new(body: Option<B>, deadline: Option<Instant>, watch: Watch<Told<O>>) -> Self {
-        let body = Bounded { body, deadline, begun: false, sleep: None };
+    pub(super) fn new(
+        body: Option<B>,
+        deadline: Option<Instant>,
+        metadata: Option<ReplyMetadata>,
+        watch: Watch<Told<O>>,
+    ) -> Self {
+        let body = Bounded { body, deadline, metadata, begun: false, sleep: None };
         Self { watched: Watched::new(body, watch) }
     }
 }
@@ -142,7 +151,13 @@ impl<B: Body> Body for Bounded<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let frame = body.poll_frame(cx);
+        let mut frame = body.poll_frame(cx);
+        if let Some(metadata) = this.metadata
+            && let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            metadata.write_trailing(trailers);
+        }
         let Some(deadline) = *this.deadline else { return frame };
         let late = match &frame {
             // The first message is never dropped for the timer, and an end
@@ -162,7 +177,11 @@ impl<B: Body> Body for Bounded<B> {
         }
         // The handler's stream is dropped now, not when the peer is done.
         this.body.set(None);
-        Poll::Ready(Some(Ok(Frame::trailers(deadline_exceeded()))))
+        let mut trailers = deadline_exceeded();
+        if let Some(metadata) = this.metadata {
+            metadata.write_trailing(&mut trailers);
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {

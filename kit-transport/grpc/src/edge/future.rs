@@ -1,7 +1,7 @@
 //! Future types.
 
 use super::{
-    ResponseBody,
+    ReplyMetadata, ResponseBody,
     refusal::Refusal,
     slot::Told,
     unread::{UnknownMethod, Unread},
@@ -30,6 +30,7 @@ pin_project! {
         #[pin]
         state: State<F>,
         deadline: Option<Instant>,
+        metadata: Option<ReplyMetadata>,
         // Given to the body of the reply.
         watch: Option<Watch<Told<O>>>,
     }
@@ -58,12 +59,21 @@ struct Unwinding<'a, O: Observer>(&'a mut Option<Watch<O>>);
 // ===== impl ResponseFuture =====
 
 impl<F, O: Observer> ResponseFuture<F, O> {
-    pub(super) const fn called(reply: F, deadline: Option<Instant>, watch: Watch<Told<O>>) -> Self {
-        Self { state: State::Called { reply, sleep: None }, deadline, watch: Some(watch) }
+    pub(super) const fn called(
+        reply: F,
+        deadline: Option<Instant>,
+        metadata: Option<ReplyMetadata>,
+        watch: Watch<Told<O>>,
+    ) -> Self {
+        Self { state: State::Called { reply, sleep: None }, deadline, metadata, watch: Some(watch) }
     }
 
-    pub(super) const fn refused(refusal: Refusal, watch: Watch<Told<O>>) -> Self {
-        Self { state: State::Refused { refusal }, deadline: None, watch: Some(watch) }
+    pub(super) const fn refused(
+        refusal: Refusal,
+        metadata: Option<ReplyMetadata>,
+        watch: Watch<Told<O>>,
+    ) -> Self {
+        Self { state: State::Refused { refusal }, deadline: None, metadata, watch: Some(watch) }
     }
 }
 
@@ -88,7 +98,9 @@ where
                 if let Poll::Ready(result) = poll {
                     let watch = this.watch.take().expect("polled after the reply");
                     return Poll::Ready(match result {
-                        Ok(response) => Ok(answer(response, *this.deadline, watch)),
+                        Ok(response) => {
+                            Ok(answer(response, *this.deadline, this.metadata.take(), watch))
+                        }
                         Err(error) => {
                             fail(watch, &error);
                             Err(error)
@@ -109,7 +121,7 @@ where
         let watch = this.watch.take().expect("polled after the reply");
         // The handler is dropped now, not when the connection drops us.
         this.state.set(State::Refused { refusal: refusal.clone() });
-        Poll::Ready(Ok(refuse(&refusal, watch)))
+        Poll::Ready(Ok(refuse(&refusal, this.metadata.as_ref(), watch)))
     }
 }
 
@@ -122,15 +134,23 @@ impl<F: fmt::Debug, O: Observer> fmt::Debug for ResponseFuture<F, O> {
 fn answer<B: Body, O: Observer>(
     mut response: Response<B>,
     deadline: Option<Instant>,
+    metadata: Option<ReplyMetadata>,
     mut watch: Watch<Told<O>>,
 ) -> Response<ResponseBody<B, O>> {
     // Without a message ("trailers-only"): a failure, and perhaps tonic's own.
-    let mended = response.body().is_end_stream() && mend(&mut response, &mut watch);
+    let over = response.body().is_end_stream();
+    let mended = over && mend(&mut response, &mut watch);
+    if let Some(metadata) = &metadata {
+        metadata.write_initial(response.headers_mut());
+        if over {
+            metadata.write_trailing(response.headers_mut());
+        }
+    }
     watch.after(response.status(), response.headers_mut());
     if !O::SILENT && !mended {
         judge(&response, &mut watch);
     }
-    response.map(|body| ResponseBody::new(Some(body), deadline, watch))
+    response.map(|body| ResponseBody::new(Some(body), deadline, metadata, watch))
 }
 
 /// Answers with the failures of the caller, and in words, where tonic by itself
@@ -163,14 +183,19 @@ fn write<B>(fault: &dyn Fault, response: &mut Response<B>) {
 /// Answers without a message ("trailers-only").
 fn refuse<B: Body, O: Observer>(
     refusal: &Refusal,
+    metadata: Option<&ReplyMetadata>,
     mut watch: Watch<Told<O>>,
 ) -> Response<ResponseBody<B, O>> {
     let fault = refusal.fault();
     let mut response = status(fault).into_http::<()>();
     *response.status_mut() = refusal.http_status();
+    if let Some(metadata) = metadata {
+        metadata.write_initial(response.headers_mut());
+        metadata.write_trailing(response.headers_mut());
+    }
     watch.failed(fault);
     watch.after(response.status(), response.headers_mut());
-    response.map(|()| ResponseBody::new(None, None, watch))
+    response.map(|()| ResponseBody::new(None, None, None, watch))
 }
 
 fn fail<O: Observer>(mut watch: Watch<Told<O>>, error: &dyn fmt::Display) {

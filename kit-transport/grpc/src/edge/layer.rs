@@ -1,4 +1,4 @@
-use super::Grpc;
+use super::{GiveReplyMetadata, Grpc};
 use http::{Extensions, HeaderMap};
 use kit_transport::{
     Call, End, Hook,
@@ -66,6 +66,14 @@ impl<H> GrpcLayer<H> {
         F: Fn(&mut HeaderMap) + Clone,
     {
         self.hook(After(f))
+    }
+
+    /// Lets endpoints speak beside their replies: each request carries a
+    /// [`ReplyMetadata`](super::ReplyMetadata). It is allocated for each call,
+    /// and so not there unasked.
+    #[must_use]
+    pub fn reply_metadata(self) -> GrpcLayer<(H, GiveReplyMetadata)> {
+        self.hook(GiveReplyMetadata)
     }
 
     /// Calls `f` once each request has ended, whatever the end.

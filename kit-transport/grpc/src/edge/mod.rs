@@ -7,6 +7,7 @@
 mod body;
 pub mod future;
 mod layer;
+mod metadata;
 mod refusal;
 mod service;
 mod slot;
@@ -15,6 +16,7 @@ mod unread;
 pub use self::{
     body::{RequestBody, ResponseBody},
     layer::GrpcLayer,
+    metadata::{GiveReplyMetadata, ReplyMetadata},
     service::Grpc,
 };
 pub(crate) use self::{slot::Slot, unread::Unread};

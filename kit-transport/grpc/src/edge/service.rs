@@ -1,5 +1,5 @@
 use super::{
-    RequestBody, ResponseBody,
+    ReplyMetadata, RequestBody, ResponseBody,
     future::ResponseFuture,
     refusal::{NotGrpc, Refusal},
     slot::{Slot, Told},
@@ -72,6 +72,7 @@ where
             Call::new(Protocol::Grpc, path.strip_prefix('/').unwrap_or(path), request.headers())
                 .peer(extensions.get::<Peer>().copied());
         let observer = self.hook.before(&call, &mut extensions);
+        let metadata = extensions.get::<ReplyMetadata>().cloned();
         let slot = if H::Observer::SILENT { None } else { Some(Slot::default()) };
         if let Some(slot) = &slot {
             extensions.insert(slot.clone());
@@ -88,10 +89,10 @@ where
             _ => None,
         };
         if let Some(refusal) = refusal {
-            return ResponseFuture::refused(refusal, watch);
+            return ResponseFuture::refused(refusal, metadata, watch);
         }
         let request = request.map(|body| RequestBody::new(body, slot));
-        ResponseFuture::called(self.inner.call(request), deadline, watch)
+        ResponseFuture::called(self.inner.call(request), deadline, metadata, watch)
     }
 }
 
