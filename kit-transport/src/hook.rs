@@ -6,7 +6,8 @@
 
 use crate::{End, Protocol};
 use http::{Extensions, HeaderMap};
-use kit_endpoint::Peer;
+use kit_endpoint::{Fault, Peer};
+use std::fmt;
 
 /// Watches every request of a transport, at a server or at a client.
 ///
@@ -24,9 +25,20 @@ pub trait Hook: Clone {
 
 /// Watches one request.
 pub trait Observer {
-    /// Says that this observer overrides neither method: a transport then
+    /// Says that this observer overrides none of the methods: a transport then
     /// measures nothing for it.
     const SILENT: bool = false;
+
+    /// Hears why the request fails, and at which step, before that is encoded
+    /// for the caller, who is shown less. All of the fault is here: its type,
+    /// its details and its `source()` chain ([`Report`](crate::Report) writes
+    /// it), for logs, never for callers.
+    ///
+    /// Called at most once for each step. A request that was taken back, and a
+    /// handler that panicked, have no fault, only an [`End`].
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        let _ = (fault, phase);
+    }
 
     /// Sees the headers of the reply, also of a failure: at a server before they
     /// are sent, at a client when they have come, if they do.
@@ -43,6 +55,21 @@ pub trait Observer {
     {
         let _ = end;
     }
+}
+
+/// The step at which a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The request could not be read; at a client, the reply.
+    Decode,
+    /// The endpoint failed, or a layer around it; at a client, the server
+    /// answered with a failure.
+    Endpoint,
+    /// The reply could not be written; at a client, the request.
+    Encode,
+    /// The reply broke off while it was sent; at a client, the way there or
+    /// back did.
+    Send,
 }
 
 /// The head of a request, the same over every transport.
@@ -89,6 +116,27 @@ impl<'a> Call<'a> {
     }
 }
 
+// ===== impl Phase =====
+
+impl Phase {
+    /// Returns the name: `decode`, `endpoint`, `encode`, `send`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Endpoint => "endpoint",
+            Self::Encode => "encode",
+            Self::Send => "send",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 // ===== impl () =====
 
 impl Hook for () {
@@ -114,6 +162,11 @@ impl<A: Hook, B: Hook> Hook for (A, B) {
 impl<A: Observer, B: Observer> Observer for (A, B) {
     const SILENT: bool = A::SILENT && B::SILENT;
 
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        self.1.fault(fault, phase);
+        self.0.fault(fault, phase);
+    }
+
     fn after(&mut self, headers: &mut HeaderMap) {
         self.1.after(headers);
         self.0.after(headers);
@@ -138,6 +191,12 @@ impl<H: Hook> Hook for Option<H> {
 
 impl<O: Observer> Observer for Option<O> {
     const SILENT: bool = O::SILENT;
+
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        if let Some(observer) = self {
+            observer.fault(fault, phase);
+        }
+    }
 
     fn after(&mut self, headers: &mut HeaderMap) {
         if let Some(observer) = self {
@@ -199,5 +258,64 @@ impl<F: Fn(&End) + Clone> Hook for Finally<F> {
 impl<F: Fn(&End)> Observer for Finally<F> {
     fn finish(self, end: &End) {
         (self.0)(end);
+    }
+}
+
+/// A [`Hook`] from a function that hears of every fault: the error handler,
+/// apart from the encoder of errors.
+///
+/// ```
+/// use kit_transport::{Report, hook::{Faulted, Faults}};
+///
+/// let hook = Faults(|failed: &Faulted<'_>| {
+///     let Faulted { method, phase, fault, .. } = failed;
+///     eprintln!("{method} failed at {phase}: {}", Report(fault));
+/// });
+/// # let _ = hook;
+/// ```
+///
+/// It keeps a copy of each request's method and route until it has ended: an
+/// allocation each. An observer of your own need keep no more than it wants.
+#[derive(Debug, Clone)]
+pub struct Faults<F>(pub F);
+
+/// What a function that hears of faults is told: the fault, and whose it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Faulted<'a> {
+    /// Why the request failed, with all its sources.
+    pub fault: &'a dyn Fault,
+    /// The step at which it did.
+    pub phase: Phase,
+    /// What carries the request.
+    pub protocol: Protocol,
+    /// The method, as in [`Call::method`].
+    pub method: &'a str,
+    /// The template of the route, as in [`Call::route`].
+    pub route: Option<&'a str>,
+}
+
+/// The observer of [`Faults`].
+#[derive(Debug)]
+pub struct Hearing<F> {
+    tell: F,
+    protocol: Protocol,
+    method: Box<str>,
+    route: Option<Box<str>>,
+}
+
+impl<F: Fn(&Faulted<'_>) + Clone> Hook for Faults<F> {
+    type Observer = Hearing<F>;
+
+    fn before(&self, call: &Call<'_>, _: &mut Extensions) -> Hearing<F> {
+        let (method, route) = (call.method.into(), call.route.map(Into::into));
+        Hearing { tell: self.0.clone(), protocol: call.protocol, method, route }
+    }
+}
+
+impl<F: Fn(&Faulted<'_>)> Observer for Hearing<F> {
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        let (protocol, method, route) = (self.protocol, &*self.method, self.route.as_deref());
+        (self.tell)(&Faulted { fault, phase, protocol, method, route });
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! A transport decodes a request, calls an endpoint, encodes its reply, and
 //! maps its faults. Around that it runs [hooks](hook): `before` sees the head
-//! of the request, `after` the head of the reply, also of a failure, and
+//! of the request, `fault` why it fails, and at which step, before the caller
+//! is told less, `after` the head of the reply, also of a failure, and
 //! `finish` sees how it all [`End`]ed, exactly once, when the last byte is out
 //! or the peer is gone. One hook serves HTTP and gRPC, since gRPC's metadata
-//! is a header map too.
+//! is a header map too, and servers and clients, whose edges mirror each other.
 //!
 //! ```
 //! use http::{Extensions, HeaderMap};
@@ -70,7 +71,7 @@ mod watch;
 
 pub use self::{
     end::{End, Outcome, Protocol},
-    hook::{Call, Hook, Observer},
+    hook::{Call, Hook, Observer, Phase},
     propagation::{Criticality, Metadata, Propagation, propagate},
     report::Report,
     request_id::{Echo, REQUEST_ID, RequestId, RequestIds},

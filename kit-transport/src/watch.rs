@@ -1,10 +1,10 @@
-use crate::{End, Observer, Outcome, Report};
+use crate::{End, Observer, Outcome, Phase, Report};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use kit_endpoint::{Fault, Kind};
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
+    error, fmt,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -62,7 +62,20 @@ impl<O: Observer> Watch<O> {
         self.bodiless = true;
     }
 
-    /// Says that the request failed: the reply, if there is one, says so.
+    /// Says that the request failed, and at which step: the observer hears the
+    /// fault, and the reply, if there is one, says so. To be called before the
+    /// fault is encoded.
+    pub fn failed_at(&mut self, phase: Phase, fault: &dyn Fault) {
+        if let Some(observer) = &mut self.observer
+            && !O::SILENT
+        {
+            observer.fault(fault, phase);
+            self.failed(fault);
+        }
+    }
+
+    /// Says that the request failed, where the observer heard the fault
+    /// already, or there is none to hear.
     pub fn failed(&mut self, fault: &dyn Fault) {
         if !O::SILENT {
             self.failed_with(fault.kind(), Some(Report(fault).to_string().into()));
@@ -180,7 +193,7 @@ where
                 frame.is_trailers() || this.body.is_end_stream()
             }
             Some(Err(error)) => {
-                watch.failed_with(Kind::Internal, Some(error.to_string().into()));
+                watch.failed_at(Phase::Send, &BrokeOff(error.to_string()));
                 true
             }
             None => true,
@@ -203,6 +216,24 @@ where
 impl<B: fmt::Debug, O: Observer> fmt::Debug for Watched<B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+/// The body of a reply ended in an error, which says this.
+#[derive(Debug)]
+struct BrokeOff(String);
+
+impl fmt::Display for BrokeOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl error::Error for BrokeOff {}
+
+impl Fault for BrokeOff {
+    fn kind(&self) -> Kind {
+        Kind::Internal
     }
 }
 

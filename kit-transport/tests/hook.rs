@@ -3,9 +3,10 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use http::{Extensions, HeaderMap, StatusCode};
+use kit_endpoint::Fault;
 use kit_transport::{
-    Call, End, Hook, Observer, Outcome, Protocol, RequestIds, Watch,
-    hook::{After, Before, Finally},
+    Call, End, Hook, Observer, Outcome, Phase, Protocol, RequestIds, Watch,
+    hook::{After, Before, Faulted, Faults, Finally},
 };
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +32,10 @@ impl Hook for Named {
 }
 
 impl Observer for Named {
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        self.say(&format!("{phase} {fault}"));
+    }
+
     fn after(&mut self, _: &mut HeaderMap) {
         self.say("after");
     }
@@ -49,6 +54,42 @@ fn run<H: Hook>(hook: &H) -> (Extensions, HeaderMap) {
     watch.after(StatusCode::OK, &mut reply);
     watch.finish();
     (extensions, reply)
+}
+
+#[test]
+fn a_fault_is_heard_in_the_order_of_replies_by_who_is_there() {
+    #[derive(Debug)]
+    struct Late;
+    impl std::fmt::Display for Late {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("too late")
+        }
+    }
+    impl std::error::Error for Late {}
+    impl Fault for Late {}
+
+    let log = Log::default();
+    let named = |name| Named(name, Arc::clone(&log));
+    let told = Arc::clone(&log);
+    let told = Faults(move |failed: &Faulted<'_>| {
+        let Faulted { protocol, method, route, phase, fault, .. } = failed;
+        let line = format!("{protocol} {method} {route:?} {phase} {fault}");
+        told.lock().unwrap().push(line);
+    });
+    let hook = ((named("first"), Some(named("second"))), (None::<Named>, told));
+    let headers = HeaderMap::new();
+    let call = Call::new(Protocol::Grpc, "a.B/C", &headers).route(Some("/c"));
+    let mut watch = Watch::new(hook.before(&call, &mut Extensions::new()));
+    log.lock().unwrap().clear();
+    watch.failed_at(Phase::Encode, &Late);
+    assert_eq!(
+        *log.lock().unwrap(),
+        [
+            "grpc a.B/C Some(\"/c\") encode too late",
+            "second encode too late",
+            "first encode too late",
+        ]
+    );
 }
 
 const fn is_silent<H: Hook>(_: &H) -> bool {
@@ -128,6 +169,7 @@ fn only_who_watches_nothing_is_silent() {
     assert!(is_silent(&None::<()>));
     assert!(!is_silent(&after));
     assert!(!is_silent(&finally));
+    assert!(!is_silent(&Faults(|_: &Faulted<'_>| ())));
     assert!(!is_silent(&((), after)));
     assert!(!is_silent(&(finally, before)));
     assert!(!is_silent(&None::<RequestIds>), "decided when the program is built");

@@ -7,7 +7,10 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{Empty, Full, StreamBody};
 use kit_endpoint::{Fault, Kind};
-use kit_transport::{End, Observer, Outcome, Watch, Watched};
+use kit_transport::{
+    End, Observer, Outcome, Phase, Watch, Watched,
+    deadline::{REQUEST_TIMEOUT_MS, timeout},
+};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -319,4 +322,48 @@ fn can_be_sent_and_shared() {
     fn assert_send_sync<T: Send + Sync + fmt::Debug>(_: &T) {}
     assert_send_sync(&Ends::default().watch());
     assert_send_sync(&Watched::new(Empty::<Bytes>::new(), Ends::default().watch()));
+}
+
+fn bad_timeout() -> impl Fault {
+    let mut headers = HeaderMap::new();
+    headers.insert(REQUEST_TIMEOUT_MS, "soon".parse().unwrap());
+    timeout(&headers, &REQUEST_TIMEOUT_MS).unwrap_err()
+}
+
+/// Notes what it hears, in its order.
+#[derive(Debug, Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Notes {
+    fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
+        self.0.lock().unwrap().push(format!("{phase} {} {fault}", fault.kind()));
+    }
+
+    fn finish(self, end: &End) {
+        self.0.lock().unwrap().push(format!("{} {:?}", end.outcome, end.error));
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_heard_with_its_step_before_the_end() {
+    let notes = Notes::default();
+    let mut watch = Watch::new(notes.clone());
+    watch.failed_at(Phase::Endpoint, &bad_timeout());
+    watch.finish();
+    watch.failed_at(Phase::Send, &bad_timeout());
+    let said = "x-request-timeout-ms must be a number of milliseconds of 1 to 8 digits";
+    let expected =
+        [format!("endpoint INVALID_ARGUMENT {said}"), format!("INVALID_ARGUMENT {:?}", Some(said))];
+    assert_eq!(*notes.0.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_off_failed_to_be_sent() {
+    let notes = Notes::default();
+    let body = frames([Ok(data("half")), Err("no\nmore")]);
+    let mut body = Watched::new(body, Watch::new(notes.clone()));
+    while let Some(Ok(_)) = http_body_util::BodyExt::frame(&mut body).await {}
+    drop(body);
+    let notes = notes.0.lock().unwrap();
+    assert_eq!(*notes, ["send INTERNAL no\nmore", "INTERNAL Some(\"no more\")"]);
 }

@@ -3,7 +3,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::response::Parts;
 use http_body::Body;
 use kit_endpoint::Fault;
-use kit_transport::{Observer, Watch};
+use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
 use std::{
     fmt, mem,
@@ -79,7 +79,7 @@ where
         // What is left of the reply goes now, not when the caller drops us.
         this.state.set(State::Over { error: None });
         if let Err(error) = &result {
-            this.watch.failed(error);
+            this.watch.failed_at(phase(error), error);
         }
         this.watch.finish();
         Poll::Ready(result)
@@ -89,6 +89,15 @@ where
 impl<F, B, D, O: Observer> fmt::Debug for CallFuture<F, B, D, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
+const fn phase(error: &CallError) -> Phase {
+    match error {
+        CallError::Encode(_) => Phase::Encode,
+        CallError::Send(_) | CallError::Body(_) => Phase::Send,
+        CallError::Rejected(_) => Phase::Endpoint,
+        CallError::TooLarge { .. } | CallError::Decode(_) => Phase::Decode,
     }
 }
 

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use http::{Extensions, request::Parts};
 use http_body_util::{Collected, Full, LengthLimitError};
 use kit_endpoint::{self as kit, Endpoint, Expired, Fault};
-use kit_transport::{Observer, RequestId, Watch, Watched};
+use kit_transport::{Observer, Phase, RequestId, Watch, Watched};
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -73,7 +73,7 @@ where
         request_id: Option<RequestId>,
         fault: &dyn Fault,
     ) -> Self {
-        watch.failed(fault);
+        watch.failed_at(Phase::Decode, fault);
         let response = encode_error(&Failure { fault, request_id: request_id.as_ref() });
         let state = State::Refused { response: Some(response) };
         Self { watch: Some(watch), encode, encode_error, request_id, state }
@@ -126,8 +126,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let watch = this.watch.as_mut().expect("polled after the reply");
-        let fail = |fault: &dyn Fault, watch: &mut Watch<O>| {
-            watch.failed(fault);
+        let fail = |phase, fault: &dyn Fault, watch: &mut Watch<O>| {
+            watch.failed_at(phase, fault);
             let request_id = this.request_id.as_ref();
             (this.encode_error)(&Failure { fault, request_id })
         };
@@ -144,16 +144,26 @@ where
                         let Some(sleep) = sleep.as_pin_mut() else { return Poll::Pending };
                         ready!(sleep.poll(cx));
                         break match deadline {
-                            Some(deadline) if *deadline <= now => fail(&Expired::new(false), watch),
-                            _ => fail(&DecodeError::TooSlow { limit: patience }, watch),
+                            Some(deadline) if *deadline <= now => {
+                                fail(Phase::Decode, &Expired::new(false), watch)
+                            }
+                            _ => fail(
+                                Phase::Decode,
+                                &DecodeError::TooSlow { limit: patience },
+                                watch,
+                            ),
                         };
                     };
                     let body = match body {
                         Ok(body) => body.to_bytes(),
                         Err(error) if error.is::<LengthLimitError>() => {
-                            break fail(&DecodeError::TooLarge { limit: most }, watch);
+                            break fail(
+                                Phase::Decode,
+                                &DecodeError::TooLarge { limit: most },
+                                watch,
+                            );
                         }
-                        Err(error) => break fail(&DecodeError::Body(error), watch),
+                        Err(error) => break fail(Phase::Decode, &DecodeError::Body(error), watch),
                     };
                     watch.received(body.len() as u64);
                     // Taken once: this state ends here, whichever way it goes.
@@ -166,7 +176,7 @@ where
                             let reply = call(endpoint, message, extensions, *deadline);
                             this.state.set(State::Call { reply });
                         }
-                        Err(fault) => break fail(&fault, watch),
+                        Err(fault) => break fail(Phase::Decode, &fault, watch),
                     }
                 }
                 StateProj::Call { reply } => {
@@ -175,9 +185,9 @@ where
                         // here is still an honest 500.
                         Ok(reply) => match (this.encode)(reply) {
                             Ok(response) => response,
-                            Err(fault) => fail(&fault, watch),
+                            Err(fault) => fail(Phase::Encode, &fault, watch),
                         },
-                        Err(fault) => fail(&fault, watch),
+                        Err(fault) => fail(Phase::Endpoint, &fault, watch),
                     };
                 }
                 StateProj::Refused { response } => {
