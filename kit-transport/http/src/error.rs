@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use kit_endpoint::{Details, Fault, Kind, Problem};
 use kit_transport::RequestId;
 use std::{borrow::Cow, convert::Infallible, error, fmt, time::Duration};
@@ -21,6 +21,11 @@ pub enum DecodeError {
     TooSlow {
         /// How long the server waits for it.
         limit: Duration,
+    },
+    /// The body is of a media type that is not read here.
+    UnsupportedMediaType {
+        /// The media types that are, with commas.
+        read: String,
     },
     /// A part of the request is not what the endpoint takes.
     Malformed {
@@ -104,6 +109,9 @@ impl fmt::Display for DecodeError {
             Self::TooSlow { limit } => {
                 write!(f, "the body did not come within {limit:?}: send it faster, or in parts")
             }
+            Self::UnsupportedMediaType { read } => {
+                write!(f, "the body is of a type that is not read here: send one of {read}")
+            }
             Self::Malformed { part, field: None, message } => {
                 write!(f, "cannot read the {part}: {message}")
             }
@@ -118,7 +126,10 @@ impl error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Body(source) => Some(&**source),
-            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::Malformed { .. } => None,
+            Self::TooLarge { .. }
+            | Self::TooSlow { .. }
+            | Self::UnsupportedMediaType { .. }
+            | Self::Malformed { .. } => None,
         }
     }
 }
@@ -130,6 +141,7 @@ impl Fault for DecodeError {
             Self::TooSlow { .. } => Kind::DeadlineExceeded,
             // Most often the peer is gone, and nobody hears the answer.
             Self::Body(_) => Kind::Cancelled,
+            Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Self::Malformed { .. } => Kind::InvalidArgument,
         }
     }
@@ -139,9 +151,18 @@ impl Fault for DecodeError {
     }
 
     fn describe(&self, details: &mut Details) {
-        if let Self::Malformed { part, field, message } = self {
-            let field = field.clone().map_or(Cow::Borrowed(*part), Cow::Owned);
-            details.violation(field, message.clone());
+        match self {
+            Self::Malformed { part, field, message } => {
+                let field = field.clone().map_or(Cow::Borrowed(*part), Cow::Owned);
+                details.violation(field, message.clone());
+            }
+            // RFC 9110, section 15.5.16: in a reply, `Accept` is what to send.
+            Self::UnsupportedMediaType { read } => {
+                if let Ok(read) = HeaderValue::from_str(read) {
+                    details.header(header::ACCEPT, read);
+                }
+            }
+            Self::Body(_) | Self::TooLarge { .. } | Self::TooSlow { .. } => {}
         }
     }
 }

@@ -16,12 +16,17 @@
 //! # Ok::<(), kit_transport_http::DecodeError>(())
 //! ```
 
-use crate::{DecodeError, EncodeError, urlencoded};
+use crate::{
+    DecodeError, EncodeError,
+    negotiate::{Reads, Writes},
+    urlencoded,
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const TYPES: &[&str] = &["application/x-www-form-urlencoded"];
 const HINT: &str = "give each field once, as name=value, percent-encoded";
 
 /// Decodes the form in the body of a request, whatever its `Content-Type` says.
@@ -72,4 +77,18 @@ pub fn request<T: Serialize>(
 /// Fails as [`decode`] does.
 pub fn reply<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, DecodeError> {
     urlencoded::decode("body", response.body(), HINT)
+}
+
+/// Returns this codec, for [`negotiate::decode`](crate::negotiate::decode):
+/// `application/x-www-form-urlencoded`.
+#[must_use]
+pub const fn reads<T: DeserializeOwned>() -> Reads<T> {
+    Reads::new(TYPES, decode)
+}
+
+/// Returns this codec, for [`negotiate::server`](crate::negotiate::server):
+/// `application/x-www-form-urlencoded`.
+#[must_use]
+pub const fn writes<T: Serialize>() -> Writes<T> {
+    Writes::new(TYPES, encode)
 }

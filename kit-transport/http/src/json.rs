@@ -1,11 +1,15 @@
 //! JSON bodies, by `serde`.
 
-use crate::{DecodeError, EncodeError, field};
+use crate::{
+    DecodeError, EncodeError, field,
+    negotiate::{Reads, Writes},
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TYPES: &[&str] = &["application/json"];
 
 /// Decodes the JSON body of a request, whatever its `Content-Type` says.
 ///
@@ -66,6 +70,20 @@ pub fn request<T: Serialize>(
 /// Fails if the body is not JSON, or not a `T`.
 pub fn reply<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, DecodeError> {
     read(response.body())
+}
+
+/// Returns this codec, for [`negotiate::decode`](crate::negotiate::decode):
+/// `application/json`.
+#[must_use]
+pub const fn reads<T: DeserializeOwned>() -> Reads<T> {
+    Reads::new(TYPES, decode)
+}
+
+/// Returns this codec, for [`negotiate::server`](crate::negotiate::server):
+/// `application/json`.
+#[must_use]
+pub const fn writes<T: Serialize>() -> Writes<T> {
+    Writes::new(TYPES, encode)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {

@@ -64,8 +64,10 @@
 //! Codecs are synchronous functions of a whole message: those of [`json`] and
 //! [`query`], of the features below, or your own. A message that comes of the
 //! path, the query and the body at once is a function that calls three of
-//! them. What cannot be read is a fault that names the field. What needs HTTP
-//! itself is a layer around the server.
+//! them. What cannot be read is a fault that names the field. A reply that is a
+//! [`Reply`] says its own status and headers; [`negotiate`] picks codecs by
+//! `Content-Type` and `Accept`. What needs HTTP itself is a layer around the
+//! server.
 //!
 //! # Readiness
 //!
@@ -95,6 +97,7 @@ pub mod form;
 pub mod json;
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
+pub mod negotiate;
 #[cfg(feature = "path")]
 pub mod path;
 #[cfg(feature = "protobuf")]
@@ -102,6 +105,7 @@ pub mod protobuf;
 #[cfg(feature = "query")]
 pub mod query;
 mod refuse;
+mod reply;
 mod server;
 #[cfg(any(feature = "form", feature = "query"))]
 mod urlencoded;
@@ -112,6 +116,7 @@ pub use self::{
     client::{CallError, CallFuture, Client, Rejection},
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},
+    reply::{Reply, as_reply},
     server::{ResponseFuture, Server},
 };
 

@@ -3,13 +3,17 @@
 //! Fields are written by name, as most other languages read them; lists of
 //! fields in their order are understood too. `application/msgpack`.
 
-use crate::{DecodeError, EncodeError, field};
+use crate::{
+    DecodeError, EncodeError, field,
+    negotiate::{Reads, Writes},
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use rmp_serde::Deserializer;
 use serde::{Serialize, de::DeserializeOwned};
 
 const MSGPACK: HeaderValue = HeaderValue::from_static("application/msgpack");
+const TYPES: &[&str] = &["application/msgpack", "application/vnd.msgpack", "application/x-msgpack"];
 
 /// How deep a message may nest: as JSON's (`serde_json`'s default).
 const DEPTH: usize = 128;
@@ -60,6 +64,20 @@ pub fn request<T: Serialize>(
 /// Fails as [`decode`] does.
 pub fn reply<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, DecodeError> {
     read(response.body())
+}
+
+/// Returns this codec, for [`negotiate::decode`](crate::negotiate::decode):
+/// `application/msgpack`, `application/vnd.msgpack`, `application/x-msgpack`.
+#[must_use]
+pub const fn reads<T: DeserializeOwned>() -> Reads<T> {
+    Reads::new(TYPES, decode)
+}
+
+/// Returns this codec, for [`negotiate::server`](crate::negotiate::server):
+/// `application/msgpack`, `application/vnd.msgpack`, `application/x-msgpack`.
+#[must_use]
+pub const fn writes<T: Serialize>() -> Writes<T> {
+    Writes::new(TYPES, encode)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {

@@ -3,12 +3,16 @@
 //! Written as `application/x-protobuf`, which most servers and clients know
 //! (Go kit's `transport/http/proto` too).
 
-use crate::{DecodeError, EncodeError};
+use crate::{
+    DecodeError, EncodeError,
+    negotiate::{Reads, Writes},
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use prost::Message;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+const TYPES: &[&str] = &["application/x-protobuf", "application/protobuf"];
 
 /// Decodes the protobuf body of a request, whatever its `Content-Type` says.
 ///
@@ -53,6 +57,20 @@ pub fn request<T: Message>(
 /// Fails as [`decode`] does.
 pub fn reply<T: Message + Default>(response: &Response<Bytes>) -> Result<T, DecodeError> {
     read(response.body())
+}
+
+/// Returns this codec, for [`negotiate::decode`](crate::negotiate::decode):
+/// `application/x-protobuf`, `application/protobuf`.
+#[must_use]
+pub const fn reads<T: Message + Default>() -> Reads<T> {
+    Reads::new(TYPES, decode)
+}
+
+/// Returns this codec, for [`negotiate::server`](crate::negotiate::server):
+/// `application/x-protobuf`, `application/protobuf`.
+#[must_use]
+pub const fn writes<T: Message>() -> Writes<T> {
+    Writes::new(TYPES, encode)
 }
 
 fn read<T: Message + Default>(body: &Bytes) -> Result<T, DecodeError> {
