@@ -59,7 +59,12 @@
 //! ready, then to reply; the reply is encoded, whole, before any of it is
 //! sent; hooks see its headers (`after`), and at last how it all ended
 //! (`finally`), once, when the connection took the last byte. A fault at any
-//! step is answered by the error encoder, and `after` sees that too.
+//! step is heard by the hooks that ask for it (`kit_transport::hook::Faults`),
+//! with all its sources, and then answered by the error encoder, which tells
+//! less; `after` sees that too.
+//!
+//! A [`Client`] mirrors this, with the same hooks: encode, `before`, send,
+//! `after`, read up to a limit, decode, `finally`.
 //!
 //! Codecs are synchronous functions of a whole message: those of [`json`] and
 //! [`query`], of the features below, or your own. A message that comes of the
