@@ -186,6 +186,7 @@ fn the_most_specific_range_counts_and_the_best_weight_wins() {
         ("text/*", Some(1)),
         ("text/*;q=0.9, text/plain", Some(2)),
         ("text/plain;q=0.5, */*;q=0.1", Some(2)),
+        ("*/*, text/*;q=0.1, application/*;q=0.05", Some(1)),
         ("text/plain, text/html, application/json", Some(0)),
         ("text/plain;q=0.3, text/html;q=0.31", Some(1)),
         ("*/*, application/json;q=0", Some(1)),
