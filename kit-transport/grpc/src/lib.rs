@@ -89,11 +89,25 @@
 //! fault amid the stream is the status of its trailers; a peer that leaves
 //! drops the endpoint's stream, and so does the deadline.
 //!
+//! A [`Client`] has the same shapes, and what it replies with is a stream of
+//! the same form, [`client::Replies`]. Dropped, it cancels the call.
+//!
 //! # Metadata
 //!
 //! Of a request it is the `headers` of [`Call`](kit_transport::Call), which a
 //! hook reads. Of a reply, hooks write what all methods send; an endpoint says
 //! its own, initial and trailing, in [`ReplyMetadata`]; a fault describes it.
+//!
+//! What comes back beside the reply to a [`Client`] is in the
+//! [`ReceivedMetadata`] that the caller put among the extensions.
+//!
+//! # Limits and compression
+//!
+//! Of a server they are set where tonic's generated servers have them
+//! (`GreeterServer::new(greeter).max_decoding_message_size(65536)`,
+//! `.accept_compressed(..)`, `.send_compressed(..)`), of a client on the
+//! [`Client`]. By default messages of up to 4 MiB are read, and none is
+//! compressed.
 //!
 //! # Requests that no method reads
 //!
@@ -138,6 +152,7 @@
 //! # Features
 //!
 //! - `channel`: a channel with a limit on connecting.
+//! - `gzip`: messages compressed by gzip, where servers and clients ask for it.
 //! - `health`: `grpc.health.v1`, fed by readiness.
 //! - `reflection`: server reflection, v1 and v1alpha.
 
@@ -160,7 +175,7 @@ pub use self::health::Health;
 #[cfg(feature = "reflection")]
 pub use self::reflection::{BadDescriptor, reflection};
 pub use self::{
-    client::{CallError, Client, Rejection},
+    client::{CallError, Client, ReceivedMetadata, Rejection},
     edge::{Grpc, GrpcLayer, ReplyMetadata},
     server::{Bidi, ClientStreaming, Server, ServerStreaming, Unary},
     status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, kind, status},

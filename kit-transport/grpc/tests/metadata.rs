@@ -7,7 +7,7 @@ mod support;
 use kit_endpoint::{Kind, Request};
 use kit_transport::Call;
 use kit_transport_grpc::{GrpcLayer, ReplyMetadata, Server};
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, time::Duration};
 use support::{
     Greeter, Seen, Wrong, call, call_of, decode, encode,
     pb::greeter_server::GreeterServer,
@@ -163,7 +163,7 @@ async fn a_stream_speaks_at_its_end() {
             },
         ),
     };
-    let service = GrpcLayer::new().reply_metadata().layer(StreamsServer(Arc::new(streams)));
+    let service = GrpcLayer::new().reply_metadata().layer(StreamsServer::new(streams));
     let reply = seen(service.oneshot(call_of(GREETINGS)).await.unwrap()).await;
     assert_eq!(values(&reply.headers, "x-initial"), ["1"]);
     assert_eq!(values(&reply.trailers, "grpc-status"), ["10"]);

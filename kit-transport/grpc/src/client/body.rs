@@ -1,3 +1,4 @@
+use super::ReceivedMetadata;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -14,14 +15,15 @@ pin_project! {
     pub(super) struct Checked<B> {
         #[pin]
         body: B,
+        received: Option<ReceivedMetadata>,
     }
 }
 
 // ===== impl Checked =====
 
 impl<B> Checked<B> {
-    pub(super) const fn new(body: B) -> Self {
-        Self { body }
+    pub(super) const fn new(body: B, received: Option<ReceivedMetadata>) -> Self {
+        Self { body, received }
     }
 }
 
@@ -33,11 +35,15 @@ impl<B: Body> Body for Checked<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut frame = ready!(self.project().body.poll_frame(cx));
+        let this = self.project();
+        let mut frame = ready!(this.body.poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
             drop_bad_details(trailers);
+            if let Some(received) = this.received {
+                received.tail(trailers);
+            }
         }
         Poll::Ready(frame)
     }

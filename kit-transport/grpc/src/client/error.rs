@@ -1,4 +1,4 @@
-use crate::status;
+use crate::{edge::Unread, status};
 use http::StatusCode;
 use kit_endpoint::{Details, Expired, Fault, Kind};
 use std::{error::Error, fmt, time::Duration};
@@ -15,6 +15,9 @@ pub enum CallError {
     Expired(Expired),
     /// The request could not be written: nothing was sent.
     Encode(Box<dyn Fault>),
+    /// The stream of requests failed, and the call was given up with it: some
+    /// may have arrived.
+    Requests(Box<dyn Fault>),
     /// The reply could not be read: [`Kind::Internal`], whatever the codec
     /// says, since it is not the caller's doing.
     Decode(Box<dyn Fault>),
@@ -36,6 +39,10 @@ impl Rejection {
             // What broke on the way, and tonic cannot name, is as good as
             // unreachable: gRPC's statuscodes.md asks for UNAVAILABLE.
             Some(Kind::Unknown) if broke(&status) => Kind::Unavailable,
+            // gRPC asks for RESOURCE_EXHAUSTED; tonic says OUT_OF_RANGE.
+            Some(Kind::OutOfRange) => {
+                Unread::of(&status).map_or(Kind::OutOfRange, |unread| unread.kind())
+            }
             Some(kind) => kind,
             // OK instead of a message is not a success.
             None => Kind::Internal,
@@ -129,7 +136,7 @@ impl CallError {
     pub const fn status(&self) -> Option<&Status> {
         match self {
             Self::Rejected(rejection) => Some(rejection.status()),
-            Self::Expired(_) | Self::Encode(_) | Self::Decode(_) => None,
+            _ => None,
         }
     }
 }
@@ -140,6 +147,7 @@ impl fmt::Display for CallError {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Expired(expired) => expired.fmt(f),
             Self::Encode(_) => f.write_str("cannot encode the request"),
+            Self::Requests(_) => f.write_str("the stream of requests failed"),
             Self::Decode(_) => f.write_str("the reply is not what was asked for"),
         }
     }
@@ -150,7 +158,7 @@ impl Error for CallError {
         match self {
             Self::Rejected(rejection) => rejection.source(),
             Self::Expired(expired) => expired.source(),
-            Self::Encode(fault) | Self::Decode(fault) => Some(&**fault),
+            Self::Encode(fault) | Self::Requests(fault) | Self::Decode(fault) => Some(&**fault),
         }
     }
 }
@@ -160,7 +168,7 @@ impl Fault for CallError {
         match self {
             Self::Rejected(rejection) => rejection.kind(),
             Self::Expired(expired) => expired.kind(),
-            Self::Encode(fault) => fault.kind(),
+            Self::Encode(fault) | Self::Requests(fault) => fault.kind(),
             Self::Decode(_) => Kind::Internal,
         }
     }
@@ -177,7 +185,7 @@ impl Fault for CallError {
             Self::Rejected(rejection) => rejection.refused(),
             Self::Expired(expired) => expired.refused(),
             Self::Encode(_) => true,
-            Self::Decode(_) => false,
+            Self::Requests(_) | Self::Decode(_) => false,
         }
     }
 

@@ -1,10 +1,11 @@
 //! Future types.
 
 use super::{
-    CallError, Rejection,
-    body::{Checked, drop_bad_details},
+    CallError, Rejection, Replies,
+    options::{Opening, no_message},
+    outgoing::Waiting,
 };
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http::Response;
 use http_body::Body;
 use kit_endpoint::{Expired, Fault};
 use pin_project_lite::pin_project;
@@ -12,19 +13,49 @@ use prost::Message;
 use std::{
     error::Error,
     fmt,
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
-use tonic::{Code, Status, Streaming, codec::Codec};
-use tonic_prost::ProstCodec;
+use tonic::{Code, Streaming};
 
 pin_project! {
-    /// The future of a [`Client`](super::Client).
+    /// The future of a [`Client`](super::Client) that is replied to once.
     pub struct ResponseFuture<F, R, D> {
         #[pin]
         state: State<F, R, D>,
+        waiting: Option<Waiting>,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+pin_project! {
+    /// The future of a [`Client`](super::Client) that is replied to with a
+    /// stream: it is there once the head of the reply is.
+    pub struct StreamFuture<F, R, D> {
+        #[pin]
+        state: StreamState<F, D>,
+        waiting: Option<Waiting>,
+        #[pin]
+        timer: Timer,
+        messages: PhantomData<fn() -> R>,
+    }
+}
+
+pin_project! {
+    #[project = StreamStateProj]
+    enum StreamState<F, D> {
+        Called { #[pin] reply: F, decode: D, opening: Option<Opening> },
+        Over { error: Option<CallError> },
+    }
+}
+
+pin_project! {
+    /// The deadline. Its timer is made only once the reply lets us wait.
+    struct Timer {
         deadline: Option<Instant>,
         #[pin]
         sleep: Option<Sleep>,
@@ -34,7 +65,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, R, D> {
-        Called { #[pin] reply: F, decode: D },
+        Called { #[pin] reply: F, decode: D, opening: Option<Opening> },
         Reading { messages: Streaming<R>, message: Option<R>, decode: D },
         Over { error: Option<CallError> },
     }
@@ -45,12 +76,20 @@ type BoxError = Box<dyn Error + Send + Sync>;
 // ===== impl ResponseFuture =====
 
 impl<F, R, D> ResponseFuture<F, R, D> {
-    pub(super) const fn called(reply: F, decode: D, deadline: Option<Instant>) -> Self {
-        Self { state: State::Called { reply, decode }, deadline, sleep: None }
+    pub(super) const fn called(
+        reply: F,
+        decode: D,
+        opening: Opening,
+        waiting: Option<Waiting>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let state = State::Called { reply, decode, opening: Some(opening) };
+        Self { state, waiting, timer: Timer::new(deadline) }
     }
 
     pub(super) const fn refused(error: CallError) -> Self {
-        Self { state: State::Over { error: Some(error) }, deadline: None, sleep: None }
+        let state = State::Over { error: Some(error) };
+        Self { state, waiting: None, timer: Timer::new(None) }
     }
 }
 
@@ -68,28 +107,110 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // The reply first: one that is ready is never dropped for the timer.
-        if let Poll::Ready(result) = this.state.as_mut().poll_reply(cx) {
-            this.state.set(State::Over { error: None });
-            return Poll::Ready(result);
-        }
-        let Some(deadline) = *this.deadline else { return Poll::Pending };
-        if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(deadline)));
-        }
-        match this.sleep.as_pin_mut().map(|sleep| sleep.poll(cx)) {
-            Some(Poll::Ready(())) => {
-                // The stream is reset now, not when the caller drops us.
-                this.state.set(State::Over { error: None });
-                Poll::Ready(Err(Expired::new(true).into()))
-            }
-            _ => Poll::Pending,
-        }
+        let result = match this.state.as_mut().poll_reply(cx) {
+            Poll::Ready(result) => match this.waiting.as_ref().and_then(Waiting::fault) {
+                Some(fault) => Err(fault),
+                None => result,
+            },
+            Poll::Pending if this.timer.poll_late(cx) => Err(Expired::new(true).into()),
+            Poll::Pending => return Poll::Pending,
+        };
+        // The stream is reset now, not when the caller drops us.
+        this.state.set(State::Over { error: None });
+        *this.waiting = None;
+        Poll::Ready(result)
     }
 }
 
 impl<F, R, D> fmt::Debug for ResponseFuture<F, R, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("deadline", &self.deadline).finish_non_exhaustive()
+        let deadline = &self.timer.deadline;
+        f.debug_struct("ResponseFuture").field("deadline", deadline).finish_non_exhaustive()
+    }
+}
+
+// ===== impl StreamFuture =====
+
+impl<F, R, D> StreamFuture<F, R, D> {
+    pub(super) const fn called(
+        reply: F,
+        decode: D,
+        opening: Opening,
+        waiting: Option<Waiting>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let state = StreamState::Called { reply, decode, opening: Some(opening) };
+        Self { state, waiting, timer: Timer::new(deadline), messages: PhantomData }
+    }
+
+    pub(super) const fn refused(error: CallError) -> Self {
+        let state = StreamState::Over { error: Some(error) };
+        Self { state, waiting: None, timer: Timer::new(None), messages: PhantomData }
+    }
+}
+
+impl<F, B, E, R, D> Future for StreamFuture<F, R, D>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError>,
+    R: Message + Default + 'static,
+    D: Clone,
+{
+    type Output = Result<Replies<R, D>, CallError>;
+
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let result = match this.state.as_mut().project() {
+            StreamStateProj::Called { reply, decode, opening } => match reply.poll(cx) {
+                Poll::Ready(Ok(response)) => {
+                    let opening = opening.take().expect("polled after the reply");
+                    opening.open(response).map(|messages| (messages, decode.clone()))
+                }
+                Poll::Ready(Err(error)) => Err(Rejection::transport(error).into()),
+                Poll::Pending if this.timer.as_mut().poll_late(cx) => {
+                    Err(Expired::new(true).into())
+                }
+                Poll::Pending => return Poll::Pending,
+            },
+            StreamStateProj::Over { error } => {
+                return Poll::Ready(Err(error.take().expect("polled after the reply")));
+            }
+        };
+        this.state.set(StreamState::Over { error: None });
+        let waiting = this.waiting.take();
+        Poll::Ready(match result {
+            Ok((messages, decode)) => {
+                Ok(Replies::new(messages, waiting, decode, this.timer.deadline))
+            }
+            Err(error) => Err(waiting.as_ref().and_then(Waiting::fault).unwrap_or(error)),
+        })
+    }
+}
+
+impl<F, R, D> fmt::Debug for StreamFuture<F, R, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deadline = &self.timer.deadline;
+        f.debug_struct("StreamFuture").field("deadline", deadline).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Timer =====
+
+impl Timer {
+    const fn new(deadline: Option<Instant>) -> Self {
+        Self { deadline, sleep: None }
+    }
+
+    /// Says whether the deadline has passed, and else wakes when it has.
+    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        let Some(deadline) = *this.deadline else { return false };
+        if this.sleep.is_none() {
+            this.sleep.set(Some(sleep_until(deadline)));
+        }
+        this.sleep.as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready())
     }
 }
 
@@ -111,10 +232,11 @@ impl<F, R, D> State<F, R, D> {
     {
         loop {
             match self.as_mut().project() {
-                StateProj::Called { reply, decode } => {
+                StateProj::Called { reply, decode, opening } => {
                     let response = ready!(reply.poll(cx)).map_err(Rejection::transport)?;
                     let decode = decode.clone();
-                    let messages = open(response)?;
+                    let opening = opening.take().expect("polled after the reply");
+                    let messages = opening.open(response)?;
                     self.set(Self::Reading { messages, message: None, decode });
                 }
                 StateProj::Reading { messages, message, decode } => {
@@ -143,33 +265,4 @@ impl<F, R, D> State<F, R, D> {
             }
         }
     }
-}
-
-fn no_message() -> CallError {
-    CallError::protocol(Code::Internal, "the reply has no message")
-}
-
-/// Opens the messages of a reply, if it has any.
-fn open<B, R>(response: Response<B>) -> Result<Streaming<R>, CallError>
-where
-    B: Body<Error: Into<BoxError>> + Send + 'static,
-    R: Message + Default + 'static,
-{
-    let (mut parts, body) = response.into_parts();
-    drop_bad_details(&mut parts.headers);
-    if let Some(status) = Status::from_header_map(&parts.headers) {
-        return Err(match status.code() {
-            Code::Ok => no_message(),
-            _ => Rejection::new(status).into(),
-        });
-    }
-    if parts.status != StatusCode::OK {
-        return Err(Rejection::not_grpc(parts.status).into());
-    }
-    let content_type = parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    if !content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
-        return Err(Rejection::not_grpc(parts.status).into());
-    }
-    let decoder = ProstCodec::<R, R>::default().decoder();
-    Ok(Streaming::new_response(decoder, Checked::new(body), parts.status, None, None))
 }

@@ -1,11 +1,17 @@
-//! A unary gRPC method of another service, as an endpoint.
+//! A gRPC method of another service, as an endpoint.
 
 mod body;
 mod error;
 pub mod future;
+mod metadata;
+mod options;
+mod outgoing;
+mod replies;
 mod service;
 
 pub use self::{
     error::{CallError, Rejection},
+    metadata::ReceivedMetadata,
+    replies::Replies,
     service::Client,
 };

@@ -1,4 +1,13 @@
-use super::{CallError, Rejection, future::ResponseFuture};
+use super::{
+    CallError, ReceivedMetadata, Rejection, Replies,
+    future::{ResponseFuture, StreamFuture},
+    options::{Opening, Options},
+    outgoing::{Outgoing, Waiting},
+};
+use crate::{
+    edge::ReplyMetadata,
+    shape::{Bidi, ClientStreaming, ServerStreaming, Unary},
+};
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, Uri, Version,
     header::{CONTENT_TYPE, TE},
@@ -6,10 +15,7 @@ use http::{
 };
 use http_body::Body as HttpBody;
 use kit_endpoint::{Expired, Fault, Request};
-use kit_transport::{
-    REQUEST_ID, RequestId,
-    deadline::{GRPC_TIMEOUT, encode_grpc},
-};
+use kit_transport::{deadline::GRPC_TIMEOUT, propagate};
 use prost::Message;
 use std::{
     any::type_name,
@@ -19,16 +25,18 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::time::Instant;
+use tokio_stream::Stream;
 use tonic::{
+    Status,
     body::Body,
     client::GrpcService,
-    codec::{Codec, EncodeBody},
+    codec::{Codec, CompressionEncoding, EncodeBody},
 };
 use tonic_prost::ProstCodec;
 use tower_service::Service;
 
-/// Calls a unary method of another service: an endpoint, whose other side is
-/// there.
+/// Calls a method of another service, of the shape `K`: an endpoint, whose
+/// other side is there.
 ///
 /// It turns the message of a [`Request`] into `M` with `encode`, sends it over
 /// `S`, and the reply, an `R`, into the endpoint's with `decode`. `S` is
@@ -57,25 +65,38 @@ use tower_service::Service;
 /// }
 /// ```
 ///
+/// | shape | the endpoint takes | and replies with |
+/// |---|---|---|
+/// | [`new`](Self::new): unary | `Request<Req>` | `Reply` |
+/// | [`server_streaming`](Self::server_streaming) | `Request<Req>` | [`Replies`], a stream |
+/// | [`client_streaming`](Self::client_streaming) | `Request<St>` | `Reply` |
+/// | [`bidi`](Self::bidi) | `Request<St>` | [`Replies`], a stream |
+///
+/// `St` is a `Stream` of `Result<Req, E>`; an error gives the call up, and is
+/// what the call fails with.
+///
 /// # What travels
 ///
 /// What is left of the deadline goes as `grpc-timeout`, and the call is given
 /// up when it has passed; one that has passed before is refused, unsent. The
-/// request's [`RequestId`] goes as `x-request-id`, unless
-/// [`metadata`](Self::metadata) wrote one, and the extensions go into the
-/// `http::Request`, for layers around `S`.
+/// request's id, global metadata and criticality go too, unless
+/// [`metadata`](Self::metadata) wrote them (see [`propagate`]), and the
+/// extensions go into the `http::Request`, for layers around `S`. What comes
+/// back beside the reply is for a [`ReceivedMetadata`] among the extensions.
 ///
 /// # Readiness
 ///
 /// That of `S`. Dropping the future gives the call up, which resets the stream
-/// and so cancels the handler at the other side.
-pub struct Client<S, M, R, N, D, P = fn(&Extensions, &mut HeaderMap)> {
+/// and so cancels the handler at the other side. So does dropping a stream of
+/// replies, in whatever state the requests are.
+pub struct Client<S, M, R, N, D, P = fn(&Extensions, &mut HeaderMap), K = Unary> {
     service: S,
     uri: Uri,
     encode: N,
     decode: D,
     metadata: P,
-    messages: PhantomData<fn(M) -> R>,
+    options: Options,
+    messages: PhantomData<fn(M, K) -> R>,
 }
 
 // ===== impl Client =====
@@ -91,21 +112,83 @@ impl<S, M, R, N, D> Client<S, M, R, N, D> {
         N: Fn(Req) -> Result<M, NE>,
         D: Fn(R) -> Result<Reply, DE>,
     {
-        let uri = Uri::from(PathAndQuery::from_static(path));
-        Self { service, uri, encode, decode, metadata: |_, _| {}, messages: PhantomData }
+        Self::of(service, path, encode, decode)
     }
 }
 
-impl<S, M, R, N, D, P> Client<S, M, R, N, D, P> {
+impl<S, M, R, N, D> Client<S, M, R, N, D, NoMetadata, ServerStreaming> {
+    /// Calls the method at `path`, which replies with a stream.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not the path of a URI.
+    pub fn server_streaming<Req, NE, Reply, DE>(
+        service: S,
+        path: &'static str,
+        encode: N,
+        decode: D,
+    ) -> Self
+    where
+        N: Fn(Req) -> Result<M, NE>,
+        D: Fn(R) -> Result<Reply, DE>,
+    {
+        Self::of(service, path, encode, decode)
+    }
+}
+
+impl<S, M, R, N, D> Client<S, M, R, N, D, NoMetadata, ClientStreaming> {
+    /// Calls the method at `path`, which takes a stream.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not the path of a URI.
+    pub fn client_streaming<Req, NE, Reply, DE>(
+        service: S,
+        path: &'static str,
+        encode: N,
+        decode: D,
+    ) -> Self
+    where
+        N: Fn(Req) -> Result<M, NE>,
+        D: Fn(R) -> Result<Reply, DE>,
+    {
+        Self::of(service, path, encode, decode)
+    }
+}
+
+impl<S, M, R, N, D> Client<S, M, R, N, D, NoMetadata, Bidi> {
+    /// Calls the method at `path`, which takes a stream and replies with one.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not the path of a URI.
+    pub fn bidi<Req, NE, Reply, DE>(service: S, path: &'static str, encode: N, decode: D) -> Self
+    where
+        N: Fn(Req) -> Result<M, NE>,
+        D: Fn(R) -> Result<Reply, DE>,
+    {
+        Self::of(service, path, encode, decode)
+    }
+}
+
+impl<S, M, R, N, D, K> Client<S, M, R, N, D, NoMetadata, K> {
+    fn of(service: S, path: &'static str, encode: N, decode: D) -> Self {
+        let uri = Uri::from(PathAndQuery::from_static(path));
+        let options = Options::default();
+        Self { service, uri, encode, decode, metadata: |_, _| {}, options, messages: PhantomData }
+    }
+}
+
+impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
     /// Writes metadata of each call with `metadata`, from what the request
     /// carries. The kit's own headers join it and overwrite nothing, but the
     /// deadline, which can only shrink. Values of `-bin` keys are to be base64.
-    pub fn metadata<Q>(self, metadata: Q) -> Client<S, M, R, N, D, Q>
+    pub fn metadata<Q>(self, metadata: Q) -> Client<S, M, R, N, D, Q, K>
     where
         Q: Fn(&Extensions, &mut HeaderMap),
     {
-        let Self { service, uri, encode, decode, messages, .. } = self;
-        Client { service, uri, encode, decode, metadata, messages }
+        let Self { service, uri, encode, decode, options, messages, .. } = self;
+        Client { service, uri, encode, decode, metadata, options, messages }
     }
 
     /// Puts the scheme and the authority of `origin` into each request: for a
@@ -123,13 +206,123 @@ impl<S, M, R, N, D, P> Client<S, M, R, N, D, P> {
         Ok(self)
     }
 
+    /// Takes messages of up to `bytes`, before any decompression, and of up
+    /// to as many after it; a larger one is
+    /// [`Kind::PayloadTooLarge`](kit_endpoint::Kind). 4 MiB by default, which
+    /// is tonic's and gRPC's.
+    #[must_use]
+    pub const fn max_decoding_message_size(mut self, bytes: usize) -> Self {
+        self.options.max_decoding = Some(bytes);
+        self
+    }
+
+    /// Sends messages of up to `bytes`, before any compression; a larger one
+    /// fails the call, unsent. Without a limit by default.
+    #[must_use]
+    pub const fn max_encoding_message_size(mut self, bytes: usize) -> Self {
+        self.options.max_encoding = Some(bytes);
+        self
+    }
+
+    /// Compresses what is sent. The other side has to know the encoding, or
+    /// answers `UNIMPLEMENTED`. By default nothing is compressed.
+    #[must_use]
+    pub const fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+        self.options.send = Some(encoding);
+        self
+    }
+
+    /// Lets the other side compress what it sends. By default it may not.
+    #[must_use]
+    pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+        self.options.accept(encoding);
+        self
+    }
+
     /// Returns the service that carries the calls.
     pub const fn get_ref(&self) -> &S {
         &self.service
     }
 }
 
-impl<S, M, R, N, D, P, Req, NE, Reply, DE> Service<Request<Req>> for Client<S, M, R, N, D, P>
+impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
+    /// The body of a call with one message.
+    fn once<Req, NE>(&self, message: Req, deadline: Option<Instant>) -> Result<Body, CallError>
+    where
+        M: Message + 'static,
+        N: Fn(Req) -> Result<M, NE>,
+        NE: Fault,
+    {
+        in_time(deadline)?;
+        let message = (self.encode)(message).map_err(|fault| CallError::Encode(Box::new(fault)))?;
+        self.options.check(&message).map_err(|large| CallError::Encode(Box::new(large)))?;
+        Ok(self.body(tokio_stream::once(Ok(message))))
+    }
+
+    /// The body of a call with many messages.
+    fn stream<St, Req, E, NE>(
+        &self,
+        messages: St,
+        deadline: Option<Instant>,
+    ) -> Result<(Body, Waiting), CallError>
+    where
+        St: Stream<Item = Result<Req, E>> + Send + 'static,
+        E: Fault,
+        M: Message + 'static,
+        N: Fn(Req) -> Result<M, NE> + Clone + Send + 'static,
+        NE: Fault,
+    {
+        in_time(deadline)?;
+        let (outgoing, waiting) =
+            Outgoing::new(messages, self.encode.clone(), self.options.clone());
+        Ok((self.body(outgoing), waiting))
+    }
+
+    fn body<St>(&self, messages: St) -> Body
+    where
+        St: Stream<Item = Result<M, Status>> + Send + 'static,
+        M: Message + 'static,
+    {
+        let encoder = ProstCodec::<M, ()>::default().encoder();
+        Body::new(EncodeBody::new_client(encoder, messages, self.options.send, None))
+    }
+
+    fn prepare(
+        &self,
+        body: Body,
+        deadline: Option<Instant>,
+        mut extensions: Extensions,
+    ) -> (http::Request<Body>, Opening)
+    where
+        P: Fn(&Extensions, &mut HeaderMap),
+    {
+        // Another call's, or only this one's: a server in this process must
+        // take neither for its own.
+        extensions.remove::<ReplyMetadata>();
+        let received = extensions.remove::<ReceivedMetadata>();
+        let mut request = http::Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        (self.metadata)(&extensions, headers);
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.options.write(headers);
+        propagate(&extensions, deadline, &GRPC_TIMEOUT, headers);
+        *request.extensions_mut() = extensions;
+        (request, self.options.opening(received))
+    }
+}
+
+fn in_time(deadline: Option<Instant>) -> Result<(), Expired> {
+    match deadline {
+        Some(deadline) if deadline <= Instant::now() => Err(Expired::new(false)),
+        _ => Ok(()),
+    }
+}
+
+impl<S, M, R, N, D, P, Req, NE, Reply, DE> Service<Request<Req>> for Client<S, M, R, N, D, P, Unary>
 where
     S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
     M: Message + 'static,
@@ -151,44 +344,120 @@ where
 
     fn call(&mut self, request: Request<Req>) -> Self::Future {
         let (message, deadline, extensions) = request.into_parts();
-        let timeout = match deadline.map(|at| at.checked_duration_since(Instant::now())) {
-            Some(None) => return ResponseFuture::refused(Expired::new(false).into()),
-            Some(Some(left)) if left.is_zero() => {
-                return ResponseFuture::refused(Expired::new(false).into());
-            }
-            Some(left) => left,
-            None => None,
+        let body = match self.once(message, deadline) {
+            Ok(body) => body,
+            Err(error) => return ResponseFuture::refused(error),
         };
-        let message = match (self.encode)(message) {
-            Ok(message) => message,
-            Err(fault) => return ResponseFuture::refused(CallError::Encode(Box::new(fault))),
-        };
-        let source = tokio_stream::once(Ok(message));
-        let encoder = ProstCodec::<M, R>::default().encoder();
-        let body = Body::new(EncodeBody::new_client(encoder, source, None, None));
-
-        let mut request = http::Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        (self.metadata)(&extensions, headers);
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        if let Some(id) = extensions.get::<RequestId>()
-            && !headers.contains_key(REQUEST_ID)
-        {
-            headers.insert(REQUEST_ID, id.header().clone());
-        }
-        if let Some(timeout) = timeout {
-            headers.insert(GRPC_TIMEOUT, encode_grpc(timeout));
-        }
-        *request.extensions_mut() = extensions;
-        ResponseFuture::called(self.service.call(request), self.decode.clone(), deadline)
+        let (request, opening) = self.prepare(body, deadline, extensions);
+        let reply = self.service.call(request);
+        ResponseFuture::called(reply, self.decode.clone(), opening, None, deadline)
     }
 }
 
-impl<S, M, R, N, D, P> Clone for Client<S, M, R, N, D, P>
+impl<S, M, R, N, D, P, Req, NE, Reply, DE> Service<Request<Req>>
+    for Client<S, M, R, N, D, P, ServerStreaming>
+where
+    S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
+    M: Message + 'static,
+    R: Message + Default + 'static,
+    N: Fn(Req) -> Result<M, NE>,
+    NE: Fault,
+    D: Fn(R) -> Result<Reply, DE> + Clone,
+    DE: Fault,
+    P: Fn(&Extensions, &mut HeaderMap),
+{
+    type Response = Replies<R, D>;
+    type Error = CallError;
+    type Future = StreamFuture<S::Future, R, D>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let ready = ready!(self.service.poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| Rejection::transport(error).into()))
+    }
+
+    fn call(&mut self, request: Request<Req>) -> Self::Future {
+        let (message, deadline, extensions) = request.into_parts();
+        let body = match self.once(message, deadline) {
+            Ok(body) => body,
+            Err(error) => return StreamFuture::refused(error),
+        };
+        let (request, opening) = self.prepare(body, deadline, extensions);
+        let reply = self.service.call(request);
+        StreamFuture::called(reply, self.decode.clone(), opening, None, deadline)
+    }
+}
+
+impl<S, M, R, N, D, P, St, Req, E, NE, Reply, DE> Service<Request<St>>
+    for Client<S, M, R, N, D, P, ClientStreaming>
+where
+    S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
+    M: Message + 'static,
+    R: Message + Default + 'static,
+    N: Fn(Req) -> Result<M, NE> + Clone + Send + 'static,
+    NE: Fault,
+    D: Fn(R) -> Result<Reply, DE> + Clone,
+    DE: Fault,
+    P: Fn(&Extensions, &mut HeaderMap),
+    St: Stream<Item = Result<Req, E>> + Send + 'static,
+    E: Fault,
+{
+    type Response = Reply;
+    type Error = CallError;
+    type Future = ResponseFuture<S::Future, R, D>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let ready = ready!(self.service.poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| Rejection::transport(error).into()))
+    }
+
+    fn call(&mut self, request: Request<St>) -> Self::Future {
+        let (message, deadline, extensions) = request.into_parts();
+        let (body, waiting) = match self.stream(message, deadline) {
+            Ok(body) => body,
+            Err(error) => return ResponseFuture::refused(error),
+        };
+        let (request, opening) = self.prepare(body, deadline, extensions);
+        let reply = self.service.call(request);
+        ResponseFuture::called(reply, self.decode.clone(), opening, Some(waiting), deadline)
+    }
+}
+
+impl<S, M, R, N, D, P, St, Req, E, NE, Reply, DE> Service<Request<St>>
+    for Client<S, M, R, N, D, P, Bidi>
+where
+    S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
+    M: Message + 'static,
+    R: Message + Default + 'static,
+    N: Fn(Req) -> Result<M, NE> + Clone + Send + 'static,
+    NE: Fault,
+    D: Fn(R) -> Result<Reply, DE> + Clone,
+    DE: Fault,
+    P: Fn(&Extensions, &mut HeaderMap),
+    St: Stream<Item = Result<Req, E>> + Send + 'static,
+    E: Fault,
+{
+    type Response = Replies<R, D>;
+    type Error = CallError;
+    type Future = StreamFuture<S::Future, R, D>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let ready = ready!(self.service.poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| Rejection::transport(error).into()))
+    }
+
+    fn call(&mut self, request: Request<St>) -> Self::Future {
+        let (message, deadline, extensions) = request.into_parts();
+        let (body, waiting) = match self.stream(message, deadline) {
+            Ok(body) => body,
+            Err(error) => return StreamFuture::refused(error),
+        };
+        let (request, opening) = self.prepare(body, deadline, extensions);
+        let reply = self.service.call(request);
+        StreamFuture::called(reply, self.decode.clone(), opening, Some(waiting), deadline)
+    }
+}
+
+impl<S, M, R, N, D, P, K> Clone for Client<S, M, R, N, D, P, K>
 where
     S: Clone,
     N: Clone,
@@ -202,12 +471,13 @@ where
             encode: self.encode.clone(),
             decode: self.decode.clone(),
             metadata: self.metadata.clone(),
+            options: self.options.clone(),
             messages: PhantomData,
         }
     }
 }
 
-impl<S: fmt::Debug, M, R, N, D, P> fmt::Debug for Client<S, M, R, N, D, P> {
+impl<S: fmt::Debug, M, R, N, D, P, K> fmt::Debug for Client<S, M, R, N, D, P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("service", &self.service)
@@ -217,5 +487,7 @@ impl<S: fmt::Debug, M, R, N, D, P> fmt::Debug for Client<S, M, R, N, D, P> {
             .finish_non_exhaustive()
     }
 }
+
+type NoMetadata = fn(&Extensions, &mut HeaderMap);
 
 type BoxError = Box<dyn Error + Send + Sync>;

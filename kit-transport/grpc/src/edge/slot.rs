@@ -45,6 +45,10 @@ impl Slot {
         self.0.broken.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
+    }
+
     fn tell(&self, end: &mut End) {
         end.received = self.0.received.load(Ordering::Relaxed);
         let Outcome::Failed(kind) = end.outcome else { return };
@@ -56,7 +60,7 @@ impl Slot {
             }
             // Whatever a call makes of half a request, nobody waits for it. A
             // body that a limit cut off has a peer still, and a panic is news.
-            None if self.0.broken.load(Ordering::Relaxed)
+            None if self.is_broken_off()
                 && kind != Kind::PayloadTooLarge
                 && !std::thread::panicking() =>
             {

@@ -258,7 +258,8 @@ where
     fn call(&mut self, request: tonic::Request<Streaming<M>>) -> Self::Future {
         let (_, mut extensions, messages) = request.into_parts();
         let slot = extensions.remove::<Slot>();
-        let reply = Ok(self.enter(Incoming::new(messages, self.decode.clone()), extensions));
+        let reply =
+            Ok(self.enter(Incoming::new(messages, self.decode.clone(), slot.clone()), extensions));
         ResponseFuture::new(self.encode.clone(), self.encode_error.clone(), slot, reply)
     }
 }
@@ -286,7 +287,8 @@ where
     fn call(&mut self, request: tonic::Request<Streaming<M>>) -> Self::Future {
         let (_, mut extensions, messages) = request.into_parts();
         let slot = extensions.remove::<Slot>();
-        let reply = Ok(self.enter(Incoming::new(messages, self.decode.clone()), extensions));
+        let reply =
+            Ok(self.enter(Incoming::new(messages, self.decode.clone(), slot.clone()), extensions));
         StreamFuture::new(self.encode.clone(), self.encode_error.clone(), slot, reply)
     }
 }

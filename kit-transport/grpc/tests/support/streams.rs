@@ -11,6 +11,7 @@ use std::{
 use tokio_stream::Stream;
 use tonic::{
     Request, Response, Status, Streaming,
+    codec::{CompressionEncoding, EnabledCompressionEncodings},
     codegen::{Body, BoxFuture, Service, StdError, http},
 };
 
@@ -84,7 +85,10 @@ where
 
 /// Serves [`Streams`].
 #[derive(Debug)]
-pub struct StreamsServer<T>(pub Arc<T>);
+pub struct StreamsServer<T> {
+    inner: Arc<T>,
+    compression: EnabledCompressionEncodings,
+}
 
 struct GreetingsMethod<T>(Arc<T>);
 struct GatherMethod<T>(Arc<T>);
@@ -137,11 +141,12 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let inner = Arc::clone(&self.0);
+        let Self { inner, compression } = self.clone();
         Box::pin(async move {
             let codec = tonic_prost::ProstCodec::default();
-            let mut grpc =
-                tonic::server::Grpc::new(codec).apply_max_message_size_config(Some(1024), None);
+            let mut grpc = tonic::server::Grpc::new(codec)
+                .apply_max_message_size_config(Some(1024), None)
+                .apply_compression_config(compression, compression);
             Ok(match request.uri().path() {
                 GREETINGS => grpc.server_streaming(GreetingsMethod(inner), request).await,
                 GATHER => grpc.client_streaming(GatherMethod(inner), request).await,
@@ -152,8 +157,21 @@ where
     }
 }
 
+impl<T> StreamsServer<T> {
+    /// Serves `inner`.
+    pub fn new(inner: T) -> Self {
+        Self { inner: Arc::new(inner), compression: EnabledCompressionEncodings::default() }
+    }
+
+    /// Takes and sends compressed messages.
+    pub fn compressed(mut self, encoding: CompressionEncoding) -> Self {
+        self.compression.enable(encoding);
+        self
+    }
+}
+
 impl<T> Clone for StreamsServer<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { inner: Arc::clone(&self.inner), compression: self.compression }
     }
 }

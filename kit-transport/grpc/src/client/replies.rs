@@ -1,0 +1,102 @@
+use super::{CallError, Rejection, outgoing::Waiting};
+use kit_endpoint::{Expired, Fault};
+use pin_project_lite::pin_project;
+use std::{
+    any::type_name,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_stream::Stream;
+use tonic::Streaming;
+
+pin_project! {
+    /// The replies of a call, decoded one by one as they come.
+    ///
+    /// It ends with its first error: a status that is not OK, a message that
+    /// cannot be read, or the deadline. Dropped, it gives the call up, which
+    /// cancels the handler at the other side.
+    pub struct Replies<R, D> {
+        // None once it is over: the call is given up at once.
+        call: Option<Call<R>>,
+        decode: D,
+        deadline: Option<Instant>,
+        begun: bool,
+        // Made only once a message lets us wait.
+        sleep: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+struct Call<R> {
+    messages: Streaming<R>,
+    waiting: Option<Waiting>,
+}
+
+// ===== impl Replies =====
+
+impl<R, D> Replies<R, D> {
+    pub(super) const fn new(
+        messages: Streaming<R>,
+        waiting: Option<Waiting>,
+        decode: D,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let call = Some(Call { messages, waiting });
+        Self { call, decode, deadline, begun: false, sleep: None }
+    }
+}
+
+impl<R, D, Reply, DE> Stream for Replies<R, D>
+where
+    D: Fn(R) -> Result<Reply, DE>,
+    DE: Fault,
+{
+    type Item = Result<Reply, CallError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let Some(call) = this.call else { return Poll::Ready(None) };
+        let item = match Pin::new(&mut call.messages).poll_next(cx) {
+            // The first item is never dropped for the timer. A stream that
+            // never waits must not outlive its deadline, though.
+            Poll::Ready(Some(Ok(message))) => {
+                let late = this.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                if std::mem::replace(this.begun, true) && late {
+                    Some(Err(Expired::new(true).into()))
+                } else {
+                    let reply = (this.decode)(message);
+                    Some(reply.map_err(|fault| CallError::Decode(Box::new(fault))))
+                }
+            }
+            Poll::Ready(Some(Err(status))) => {
+                let fault = call.waiting.as_ref().and_then(Waiting::fault);
+                Some(Err(fault.unwrap_or_else(|| Rejection::new(status).into())))
+            }
+            // A server may take half a stream for the whole.
+            Poll::Ready(None) => call.waiting.as_ref().and_then(Waiting::fault).map(Err),
+            Poll::Pending => {
+                let Some(deadline) = *this.deadline else { return Poll::Pending };
+                let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                Some(Err(Expired::new(true).into()))
+            }
+        };
+        if !matches!(item, Some(Ok(_))) {
+            *this.call = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl<R, D> fmt::Debug for Replies<R, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replies")
+            .field("decode", &format_args!("{}", type_name::<D>()))
+            .field("deadline", &self.deadline)
+            .field("over", &self.call.is_none())
+            .finish_non_exhaustive()
+    }
+}
