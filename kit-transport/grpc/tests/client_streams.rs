@@ -485,7 +485,8 @@ async fn dropped_replies_cancel_the_handler_over_a_connection() {
             assert_eq!(replies.next().await.unwrap().unwrap(), "Ada");
             assert!(!held.load(Ordering::Relaxed));
             drop(replies);
-            gone.await.unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(5), gone).await;
+            told.expect("the handler is cancelled").unwrap();
             drop(sender);
         };
         let (_, ()) = tokio::join!(connection, calling);
