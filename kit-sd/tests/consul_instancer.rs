@@ -49,19 +49,19 @@ impl Fake {
 
 impl Client for Fake {
     async fn register(&self, _: &Service) -> Result<(), Error> {
-        unimplemented!()
+        unreachable!("an instancer only asks for health")
     }
 
     async fn deregister(&self, _: &str) -> Result<(), Error> {
-        unimplemented!()
+        unreachable!("an instancer only asks for health")
     }
 
     async fn is_registered(&self, _: &str) -> Result<bool, Error> {
-        unimplemented!()
+        unreachable!("an instancer only asks for health")
     }
 
     async fn pass(&self, _: &str) -> Result<bool, Error> {
-        unimplemented!()
+        unreachable!("an instancer only asks for health")
     }
 
     async fn health(&self, query: &Query) -> Result<Health, Error> {

@@ -44,6 +44,31 @@ pub(crate) fn on_path(tool: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|path| path.is_file())
 }
 
+/// A program that the whole system need not have: the one on PATH, or that of a package, unpacked into `folder`. It is
+/// one that works: that `version` says it does.
+pub(crate) fn provide_unpacked(
+    tool: &str,
+    version: &str,
+    package: &str,
+    suite: &str,
+    folder: &Path,
+    bounds: &Bounds,
+) -> Result<PathBuf> {
+    let works = |program: &Path| succeeds(Command::new(program).arg(version));
+    if let Some(program) = on_path(tool).filter(|program| works(program)) {
+        return Ok(program);
+    }
+    let program = std::path::absolute(folder.join("usr/bin").join(tool))?;
+    if !works(&program) {
+        unpack(package, suite, folder, bounds)?;
+    }
+    if works(&program) {
+        Ok(program)
+    } else {
+        Err(format!("the package {package} brought no `{tool}` that runs").into())
+    }
+}
+
 /// Unpacks a package of another Debian release, from the mirror that this machine uses, into `folder`.
 ///
 /// apt works on lists and settings of its own in there, so the machine's are as they were, and it need not be root.

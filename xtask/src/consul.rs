@@ -14,7 +14,7 @@ use crate::{
     apt,
     clock::Stopwatch,
     process::{Bounds, Group},
-    step::{Result, capture, succeeds},
+    step::{Result, capture},
 };
 
 const FOLDER: &str = "target/tools/consul";
@@ -26,19 +26,7 @@ const START: Duration = Duration::from_secs(20);
 
 /// The agent's program: the one on PATH, or Debian's.
 pub(crate) fn provide(bounds: &Bounds) -> Result<PathBuf> {
-    let works = |program: &Path| succeeds(Command::new(program).arg("version"));
-    if let Some(program) = apt::on_path("consul").filter(|program| works(program)) {
-        return Ok(program);
-    }
-    let program = std::path::absolute(Path::new(FOLDER).join("usr/bin/consul"))?;
-    if !works(&program) {
-        apt::unpack("consul", SUITE, Path::new(FOLDER), bounds)?;
-    }
-    if works(&program) {
-        Ok(program)
-    } else {
-        Err("the package consul brought no `consul` that runs".into())
-    }
+    apt::provide_unpacked("consul", "version", "consul", SUITE, Path::new(FOLDER), bounds)
 }
 
 /// A running agent in dev mode: nothing is kept; dropped, it is gone.

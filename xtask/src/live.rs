@@ -4,7 +4,8 @@
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking and grpcio-reflection,
-//! - `KIT_CURL`: curl.
+//! - `KIT_CURL`: curl,
+//! - `KIT_PROMTOOL`: Prometheus' promtool.
 
 use std::{
     ffi::OsString,
@@ -32,6 +33,9 @@ const RUN: Duration = Duration::from_mins(20);
 /// For one test.
 const TEST: Duration = Duration::from_secs(30);
 const FOLDER: &str = "target/xtask";
+const PROMETHEUS: &str = "target/tools/prometheus";
+/// A release with promtool 2.42; Debian's older ones serve as well.
+const PROMETHEUS_SUITE: &str = "bookworm";
 
 pub(crate) fn test() -> Result {
     let bounds = Bounds::listen(RUN)?;
@@ -51,16 +55,28 @@ pub(crate) fn test() -> Result {
     let programs = step("python", || python::provide(&bounds))?;
     let linted = deploy::lint_with(&programs, &bounds);
     let curl = step("curl", || apt::provide("curl", "curl"))?;
+    let promtool = step("promtool", || {
+        let folder = Path::new(PROMETHEUS);
+        apt::provide_unpacked(
+            "promtool",
+            "--version",
+            "prometheus",
+            PROMETHEUS_SUITE,
+            folder,
+            &bounds,
+        )
+    })?;
     let consul = step("consul", || {
         let program = consul::provide(&bounds)?;
         let consul = Consul::start(&program, &bounds)?;
         println!("{} listens on {}", program.display(), consul.addr);
         Ok(consul)
     })?;
-    let environment: [(&str, OsString); 3] = [
+    let environment: [(&str, OsString); 4] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
+        ("KIT_PROMTOOL", promtool.into()),
     ];
 
     println!("==> {} live tests", tests.len());
