@@ -16,6 +16,8 @@ macro_rules! pages {
 pages! {
     "coming-from-go-kit" ComingFromGoKit,
     "endpoints" Endpoints,
+    "errors" Errors,
+    "deadlines" Deadlines,
     "transports" Transports,
     "layers" Layers,
     "metrics" Metrics,

@@ -118,7 +118,7 @@ fn the_first_services_contract_is_the_greeters() {
 
 #[test]
 fn the_table_of_kinds_is_the_codes() {
-    let table = rows(&read("src/endpoints.md"), "kind");
+    let table = rows(&read("src/errors.md"), "kind");
     let code = Kind::ALL.map(|kind| {
         let grpc = Kind::from_grpc_code(kind.grpc_code().into()).unwrap().name();
         let fault = if kind.is_server() { "service" } else { "caller" };
