@@ -12,10 +12,13 @@ use hyper_util::{
     server::conn::auto,
 };
 use kit_endpoint::{Fault, Kind};
-use std::{env, error::Error, hint::black_box, io::Write, net::Ipv4Addr, sync::LazyLock};
+use std::{error::Error, io::Write, net::Ipv4Addr};
 use tokio::net::TcpListener;
 
 pub mod layers;
+mod waste;
+
+pub use self::waste::{LITTER, SLOWER, TURN, TURNS, slow_down, spin};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -58,20 +61,6 @@ pub async fn greet(hello: Hello) -> Result<Greeting, EmptyName> {
     }
 }
 
-/// The variable that slows our side down, on purpose: turns of an empty loop
-/// for each request. A row that stays green at 5 % more shows nothing.
-pub const WASTE: &str = "KIT_BENCH_WASTE";
-
-/// Wastes as many turns as [`WASTE`] says.
-pub fn slow_down() {
-    // Read once: what it costs then is one load on either side.
-    static TURNS: LazyLock<u64> =
-        LazyLock::new(|| env::var(WASTE).ok().and_then(|turns| turns.parse().ok()).unwrap_or(0));
-    for turn in 0..*TURNS {
-        black_box(turn);
-    }
-}
-
 /// Serves one connection with `service`, and says on standard output first at
 /// which port, and at the end how many allocations that took.
 ///
@@ -104,7 +93,12 @@ where
     say(counted.count_total)
 }
 
-fn say(line: impl std::fmt::Display) -> Result<(), BoxError> {
+/// Says a line to who started this program.
+///
+/// # Errors
+///
+/// Fails if nobody listens.
+pub fn say(line: impl std::fmt::Display) -> Result<(), BoxError> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

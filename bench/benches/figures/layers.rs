@@ -1,161 +1,199 @@
-//! What a layer adds to a call, in time and allocations.
+//! What a layer adds to a call, in time, instructions and allocations.
 
 use crate::{
     BoxError, Row,
-    requests::{SLACK, callgrind, collected, scratch},
-    spread,
+    count::{SLACK, callgrind, collected, scratch},
+    slower, spread,
 };
-use kit_bench::{
-    WASTE,
-    layers::{self, AtOnce, Measured, Waits, call, finish},
-};
-use kit_endpoint::DeadlineLayer;
-use std::{hint::black_box, process::Command, time::Duration};
-use tokio::time::Instant;
-use tower::{Layer, Service};
+use kit_bench::{LITTER, TURN, TURNS};
+use std::process::{Command, Stdio};
 
-const CALLS: u32 = 20_000;
-const BATCHES: u32 = 25;
 const PAIRS: usize = 5;
+/// Calls for which `layer_calls` wastes once.
+const CHUNK: f64 = 100.0;
 
-/// Nanoseconds for one call, in the quickest of some batches: whatever else
-/// the machine does only makes it slower.
-fn time(mut call: impl FnMut(u64)) -> f64 {
-    let batch = |_| {
-        let start = Instant::now();
-        for request in 0..u64::from(CALLS) {
-            call(request);
-        }
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
-    };
-    (0..BATCHES).map(batch).fold(f64::INFINITY, f64::min)
-}
-
-/// Times both in turn: the middle of each, and of the differences, with spread.
-fn pairs(mut ours: impl FnMut(u64), mut bare: impl FnMut(u64)) -> (Vec<f64>, Vec<f64>) {
-    // Once for nothing, so that both begin warm.
-    let _ = (time(&mut ours), time(&mut bare));
-    (0..PAIRS).map(|_| (time(&mut ours), time(&mut bare))).unzip()
-}
-
-fn middle(figures: &[f64]) -> f64 {
-    spread(figures.to_vec()).0
-}
-
-fn allocated(service: &mut impl Measured) -> u64 {
-    allocation_counter::measure(|| (0..1000).for_each(|request| call(service, request))).count_total
-}
-
-/// A row for what a layer adds, beyond the clock reads that it makes.
-fn added(
+/// A layer, and what it cost when the table was committed.
+struct Case {
     name: &'static str,
     layer: &'static str,
-    mut layered: impl Measured,
+    /// How often it reads the clock.
     reads: f64,
+    /// The nanoseconds that it may add to the call and these reads.
     bar: f64,
-    clock: f64,
-) -> Result<[Row; 3], BoxError> {
-    let mut bare = AtOnce;
-    let (ours, bare) = pairs(|n| call(&mut layered, n), |n| call(&mut bare, n));
-    let differences = ours.iter().zip(&bare).map(|(ours, bare)| ours - bare - reads * clock);
-    let (difference, least, most) = spread(differences.collect());
-    let time = Row {
-        name,
-        ours: format!("{:.1} ns", middle(&ours)),
-        bare: format!("{:.1} ns, {reads} clock reads of {clock:.1} ns", middle(&bare)),
-        value: format!("{difference:+.1} ns ({least:+.1} to {most:+.1})"),
-        bar: format!("{bar} ns"),
-        met: difference <= bar,
-    };
-    let count = allocated(&mut layered);
-    let allocations = Row {
-        name: "the same, allocations in 1000 calls",
-        ours: count.to_string(),
-        bare: "0".to_owned(),
-        value: count.to_string(),
-        bar: "0".to_owned(),
-        met: count == 0,
-    };
-    Ok([time, instructions(layer)?, allocations])
+    /// Its instructions, the caller's and the service's own included.
+    instructions: f64,
+    /// Its time, as a share of `layer_calls`' busy loop.
+    time: f64,
 }
 
-/// The instructions of one call through each layer, the service's and the
-/// caller's own included, when the table was committed.
-const COMMITTED: [(&str, f64); 4] =
-    [("deadline", 149.0), ("catch_panic", 20.0), ("breaker", 135.0), ("red", 303.0)];
+const CASES: [Case; 4] = [
+    Case {
+        name: "DeadlineLayer, reply at once",
+        layer: "deadline",
+        reads: 1.0,
+        bar: 30.0,
+        instructions: 162.3,
+        time: 9.96,
+    },
+    Case {
+        name: "CatchPanicLayer",
+        layer: "catch_panic",
+        reads: 0.0,
+        bar: 10.0,
+        instructions: 32.3,
+        time: 0.899,
+    },
+    Case {
+        name: "BreakerLayer, closed",
+        layer: "breaker",
+        reads: 0.0,
+        bar: 20.0,
+        instructions: 160.3,
+        time: 5.22,
+    },
+    Case {
+        name: "RedLayer",
+        layer: "red",
+        reads: 2.0,
+        bar: 30.0,
+        instructions: 313.3,
+        time: 24.75,
+    },
+];
 
-/// A row for the instructions of a call: they repeat, as times do not, so that
-/// a slowdown shows long before it reaches the bar.
-fn instructions(layer: &'static str) -> Result<Row, BoxError> {
-    let count = |layer: &str, slowed: bool| {
-        let one = |calls: u32| {
-            let log = scratch("callgrind.log");
-            let [program, args @ ..] = callgrind(&log);
-            let mut command = Command::new(program);
-            command.args(args).arg(env!("CARGO_BIN_EXE_layer_calls"));
-            command.args([layer, &calls.to_string()]);
-            if !slowed {
-                command.env_remove(WASTE);
-            }
-            let status = command.status()?;
-            if status.success() { collected(&log) } else { Err(status.to_string().into()) }
-        };
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        Ok::<_, BoxError>((one(3000)? as f64 - one(1000)? as f64) / 2000.0)
-    };
-    let (ours, bare) = (count(layer, true)?, count("none", false)?);
-    let committed = COMMITTED.iter().find(|(name, _)| *name == layer).map_or(0.0, |(_, it)| *it);
-    Ok(Row {
-        name: "the same, instructions",
-        ours: format!("{ours:.0}"),
-        bare: format!("{bare:.0}"),
-        value: format!("{:+.0}", ours - bare),
-        bar: format!("{:.0} in all", committed * SLACK),
-        met: ours <= committed * SLACK,
-    })
-}
+/// The time of a deadline over a reply that lets wait, to that of tokio's
+/// time-out over the same: when the table was committed, and the bar.
+const WAITING: (f64, f64) = (1.012, 1.3);
 
 pub(crate) fn rows() -> Result<Vec<Row>, BoxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    // A timer needs a runtime to be made in, not to be polled by.
-    let runtime = runtime.ok();
-    let _entered = runtime.as_ref().map(tokio::runtime::Runtime::enter);
-
-    let clock =
-        middle(&(0..PAIRS).map(|_| time(|_| _ = black_box(Instant::now()))).collect::<Vec<_>>());
     let mut rows = Vec::new();
-    rows.extend(added(
-        "DeadlineLayer, reply at once",
-        "deadline",
-        layers::deadline(),
-        1.0,
-        30.0,
-        clock,
-    )?);
-    rows.push(waiting());
-    rows.extend(added("CatchPanicLayer", "catch_panic", layers::catch_panic(), 0.0, 10.0, clock)?);
-    rows.extend(added("BreakerLayer, closed", "breaker", layers::breaker(), 0.0, 20.0, clock)?);
-    rows.extend(added("RedLayer", "red", layers::red(), 2.0, 30.0, clock)?);
+    for case in CASES {
+        rows.extend([case.time()?, case.instructions()?, case.allocations()?]);
+        if case.layer == "deadline" {
+            rows.push(waiting()?);
+        }
+    }
     Ok(rows)
 }
 
-/// A deadline over a reply that lets wait, beside tokio's own time-out.
-fn waiting() -> Row {
-    let limit = Duration::from_secs(5);
-    let mut ours = DeadlineLayer::new(limit).layer(Waits);
-    let mut bare = Waits;
-    let (ours, bare) = pairs(
-        |n| call(&mut ours, n),
-        |n| drop(black_box(finish(tokio::time::timeout(limit, bare.call(n))))),
-    );
-    let ratios = ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
-    let (ratio, least, most) = spread(ratios);
-    Row {
-        name: "DeadlineLayer, reply not at once",
-        ours: format!("{:.1} ns", middle(&ours)),
-        bare: format!("{:.1} ns, tokio::time::timeout", middle(&bare)),
-        value: format!("{ratio:.2} times ({least:.2} to {most:.2})"),
-        bar: "1.3 times".to_owned(),
-        met: ratio <= 1.3,
+// ===== impl Case =====
+
+impl Case {
+    fn time(&self) -> Result<Row, BoxError> {
+        let runs = runs(self.layer)?;
+        let bare = |run: &[f64; 5]| run[1] + self.reads * run[2];
+        let adds = runs.iter().map(|run| run[0] - bare(run)).collect();
+        let (added, ..) = spread(adds);
+        let (time, least, most) = spread(runs.iter().map(|run| run[3]).collect());
+        let (ours, ..) = spread(runs.iter().map(|run| run[0]).collect());
+        let (alone, ..) = spread(runs.iter().map(|run| run[1]).collect());
+        let (clock, ..) = spread(runs.iter().map(|run| run[2]).collect());
+        let limit = self.time * SLACK;
+        Ok(Row {
+            name: self.name,
+            ours: format!("{ours:.2} ns"),
+            bare: format!("{alone:.2} ns, {} clock reads of {clock:.1} ns", self.reads),
+            value: format!("{added:+.2} ns; {time:.3} busy loops ({least:.3} to {most:.3})"),
+            bar: format!("{} ns; {limit:.3} busy loops", self.bar),
+            met: added <= self.bar && time <= limit,
+        })
     }
+
+    /// Instructions repeat on any machine, as times do not.
+    fn instructions(&self) -> Result<Row, BoxError> {
+        let mut ours = instructions(self.layer, 0)?;
+        if let Some(percent) = slower() {
+            ours = instructions(self.layer, turns(ours * CHUNK, percent))?;
+        }
+        let bare = instructions("none", 0)?;
+        let limit = self.instructions * SLACK;
+        Ok(Row {
+            name: "the same, instructions",
+            ours: format!("{ours:.1}"),
+            bare: format!("{bare:.1}"),
+            value: format!("{:+.1}", ours - bare),
+            bar: format!("{limit:.1} in all"),
+            met: ours <= limit,
+        })
+    }
+
+    fn allocations(&self) -> Result<Row, BoxError> {
+        let mut command = calls(self.layer, "1000");
+        if slower().is_some() {
+            // A share of none is none: one in each hundred calls.
+            command.env(LITTER, "1000");
+        }
+        let count = said(&mut command)?;
+        Ok(Row {
+            name: "the same, allocations in 1000 calls",
+            ours: count.clone(),
+            bare: "0".to_owned(),
+            met: count == "0",
+            value: count,
+            bar: "0".to_owned(),
+        })
+    }
+}
+
+/// Returns how many turns make `instructions` a few percent more.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+pub(crate) fn turns(instructions: f64, percent: f64) -> u64 {
+    (instructions * percent / 100.0 / TURN).ceil() as u64
+}
+
+fn calls(layer: &str, how: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_layer_calls"));
+    command.args([layer, how]);
+    command
+}
+
+fn said(command: &mut Command) -> Result<String, BoxError> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?} ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Times a layer in processes of their own: where its memory lies, which moves
+/// some by a few percent, is another in each.
+fn runs(layer: &str) -> Result<Vec<[f64; 5]>, BoxError> {
+    let run = |_| {
+        let line = said(&mut calls(layer, "time"))?;
+        let figures = line.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+        figures.try_into().map_err(|_| BoxError::from(line))
+    };
+    (0..PAIRS).map(run).collect()
+}
+
+/// The instructions of one call, if `turns` are wasted on each hundred.
+fn instructions(layer: &str, turns: u64) -> Result<f64, BoxError> {
+    let one = |calls: u32| {
+        let log = scratch("callgrind.log");
+        let [program, args @ ..] = callgrind(&log);
+        let mut command = Command::new(program);
+        command.args(args).arg(env!("CARGO_BIN_EXE_layer_calls"));
+        command.args([layer, &calls.to_string()]).env(TURNS, turns.to_string());
+        said(&mut command)?;
+        collected(&log)
+    };
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    Ok((one(3000)? as f64 - one(1000)? as f64) / 2000.0)
+}
+
+/// A row for a deadline over a reply that lets wait.
+fn waiting() -> Result<Row, BoxError> {
+    let runs = runs("waiting")?;
+    let (committed, bar) = WAITING;
+    let limit = bar.min(committed * SLACK);
+    let middle = |at: usize| spread(runs.iter().map(|run| run[at]).collect());
+    let (ratio, least, most) = middle(4);
+    Ok(Row {
+        name: "DeadlineLayer, reply not at once",
+        ours: format!("{:.1} ns", middle(0).0),
+        bare: format!("{:.1} ns, tokio::time::timeout", middle(1).0),
+        value: format!("{ratio:.3} times ({least:.3} to {most:.3})"),
+        bar: format!("{limit:.3} times"),
+        met: ratio <= limit,
+    })
 }
