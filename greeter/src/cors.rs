@@ -6,21 +6,32 @@ use axum::{
     routing::MethodRouter,
 };
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, header};
 use kit_transport::Hook;
 use kit_transport_http::Server;
 use std::convert::Infallible;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::{
+    cors::{Any, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
 
-/// Opens what `served` answers at `route` to scripts of any origin, and
-/// answers their preflights, watched by `hook` as all else is. Other methods
+/// Lets scripts of any origin read every reply: refusals too, whose problem
+/// details would else be an opaque failure to them.
+#[must_use]
+pub fn readable() -> SetResponseHeaderLayer<HeaderValue> {
+    let any = HeaderValue::from_static("*");
+    SetResponseHeaderLayer::overriding(header::ACCESS_CONTROL_ALLOW_ORIGIN, any)
+}
+
+/// Opens `route`, where `served` answers, to scripts that ask first: their
+/// preflights are answered, watched by `hook` as all else is. Other methods
 /// are for `refused`.
 ///
 /// `CorsLayer` around a router would answer every OPTIONS itself, on paths
-/// that are none too, and no hook would hear of it. So it stands around the
-/// routes alone, and a second time behind the hooks, where only preflights
-/// come to it: OPTIONS with `Origin` and `Access-Control-Request-Method`.
+/// that are none too, and no hook would hear of it. So it stands behind the
+/// hooks, where only preflights come to it: OPTIONS with `Origin` and
+/// `Access-Control-Request-Method`.
 pub fn open<S, K>(served: MethodRouter, route: &'static str, refused: S, hook: &K) -> MethodRouter
 where
     S: Service<Request<Body>, Response: IntoResponse, Error = Infallible, Future: Send>
@@ -37,7 +48,7 @@ where
     });
     let preflight = Server::new(answer, head, Ok::<_, Infallible>);
     let preflight = preflight.route(route).hook(hook.clone());
-    served.route_layer(cors).fallback_service(service_fn(move |request: Request<Body>| {
+    served.fallback_service(service_fn(move |request: Request<Body>| {
         let (preflight, refused) = (preflight.clone(), refused.clone());
         async move {
             let reply: Result<Response, Infallible> = if is_preflight(&request) {

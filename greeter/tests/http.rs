@@ -307,6 +307,22 @@ async fn every_origin_may_read() {
     let response = fixture.ask(request).await;
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
 
+    // A refusal too: its problem says what to do.
+    let from_elsewhere = |method, target| {
+        let request = Request::builder().method(method).uri(target);
+        request.header(header::ORIGIN, "https://example.org").body(Body::empty()).unwrap()
+    };
+    for (method, target, status) in [
+        (Method::GET, "/greeting", StatusCode::BAD_REQUEST),
+        (Method::GET, "/nope", StatusCode::NOT_FOUND),
+        (Method::POST, "/greeting", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::OPTIONS, "/health", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let response = fixture.ask(from_elsewhere(method, target)).await;
+        assert_eq!(response.status(), status, "{target}");
+        assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*", "{target}");
+    }
+
     let preflight = Request::options("/greeting")
         .header(header::ORIGIN, "https://example.org")
         .header(header::ACCESS_CONTROL_REQUEST_METHOD, "GET");

@@ -36,6 +36,7 @@ where
         .route("/greeting", open(greeting, "/greeting"))
         .route("/health", open(health, "/health"))
         .fallback_service(unrouted(Kind::NotFound))
+        .layer(cors::readable())
         .layer(CompressionLayer::new())
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
