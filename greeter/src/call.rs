@@ -1,17 +1,35 @@
 //! The greeter's client: `greeter call`.
 
 use crate::{
-    client,
+    client::{self, Web},
     endpoints::{Greeting, Hello},
     flags::{Call, Target},
 };
-use kit_endpoint::{DeadlineLayer, Endpoint, Request};
+use http::StatusCode;
+use kit_endpoint::{DeadlineLayer, Endpoint, Fault, Kind, Request};
 use kit_sd::consul::Agent;
+use kit_transport_grpc as grpc;
+use kit_transport_http as web;
 use std::time::Duration;
 use tokio::time::Instant;
+use tonic::transport::Channel;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
+/// How long connecting to a greeter may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The same where another greeter can be asked instead.
+const CONNECT_OR_NEXT: Duration = Duration::from_secs(1);
+
+/// What answers is no greeter over this protocol: likely its other port.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} does not greet over {asked}: if it is the {other} port, write {advice}")]
+pub struct OtherPort {
+    address: String,
+    asked: &'static str,
+    other: &'static str,
+    advice: String,
+    source: BoxError,
+}
 
 /// Asks a greeter for a greeting.
 ///
@@ -24,19 +42,64 @@ pub async fn call(flags: Call) -> Result<String, BoxError> {
     let hello = Request::new(Hello { name });
     let hello = deadline.into_iter().fold(hello, Request::within);
     match target {
-        Target::Http(authority) => {
-            let pool = kit_transport_http::pool(CONNECT);
-            greet(client::http(pool, &authority)?, hello).await
-        }
+        Target::Http(authority) => over_http(web::pool(CONNECT), &authority, hello).await,
         Target::Grpc(authority) => {
-            let channel = kit_transport_grpc::channel(&format!("grpc://{authority}"))?;
-            greet(client::grpc(channel), hello).await
+            let channel = grpc::channel(&format!("grpc://{authority}"))?;
+            over_grpc(channel, &authority, hello).await
         }
         Target::Consul { addr, service } => {
-            let agent = Agent::new(&addr)?;
-            greet(client::found(agent, &service, timeout).await?, hello).await
+            let (agent, web) = (Agent::new(&addr)?, web::pool(CONNECT_OR_NEXT));
+            greet(client::found(agent, web, &service, timeout).await?, hello).await
         }
     }
+}
+
+/// Asks the greeter at `authority` (`HOST:PORT`) over HTTP by `web`.
+///
+/// # Errors
+///
+/// Fails as [`greet`] does, and with [`OtherPort`] if a reply is no greeting,
+/// or the greeting not known there: the gRPC port answers 405.
+pub async fn over_http<W: Web>(
+    web: W,
+    authority: &str,
+    hello: Request<Hello>,
+) -> Result<String, BoxError> {
+    let greeting = greet(client::http(web, authority)?, hello).await;
+    greeting.map_err(|error| {
+        let other = match error.downcast_ref() {
+            Some(web::CallError::Decode(_)) => true,
+            Some(web::CallError::Rejected(rejection)) => matches!(
+                rejection.status,
+                StatusCode::NOT_FOUND
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            ),
+            _ => false,
+        };
+        if other { OtherPort::told(authority, ["HTTP", "gRPC"], error) } else { error }
+    })
+}
+
+/// Asks the greeter at `authority` (`HOST:PORT`), which is behind `channel`,
+/// over gRPC.
+///
+/// # Errors
+///
+/// Fails as [`greet`] does, and with [`OtherPort`] if the greeting is not
+/// implemented there, which is also what a reply without gRPC comes to.
+pub async fn over_grpc(
+    channel: Channel,
+    authority: &str,
+    hello: Request<Hello>,
+) -> Result<String, BoxError> {
+    let greeting = greet(client::grpc(channel), hello).await;
+    greeting.map_err(|error| match error.downcast_ref::<grpc::CallError>() {
+        Some(fault) if fault.kind() == Kind::Unimplemented => {
+            OtherPort::told(authority, ["gRPC", "HTTP"], error)
+        }
+        _ => error,
+    })
 }
 
 /// Asks `endpoint`, and gives up at the request's deadline.
@@ -53,4 +116,13 @@ where
         .map_err(BoxError::from)
         .service(endpoint);
     Ok(endpoint.oneshot(hello).await?.greeting)
+}
+
+// ===== impl OtherPort =====
+
+impl OtherPort {
+    fn told(authority: &str, [asked, other]: [&'static str; 2], source: BoxError) -> BoxError {
+        let advice = format!("{}://{authority}", other.to_ascii_lowercase());
+        Self { address: authority.to_owned(), asked, other, advice, source }.into()
+    }
 }

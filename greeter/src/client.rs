@@ -5,17 +5,20 @@ use crate::{
     pb::{GreetingRequest, GreetingResponse},
     transport::grpc::GREETING,
 };
-use http::{Method, Uri, uri::InvalidUri};
+use bytes::Bytes;
+use http::{Method, Response, Uri, uri::InvalidUri};
+use http_body::Body;
+use http_body_util::Full;
 use kit_endpoint::Endpoint;
 use kit_sd::{Endpoints, Retry, RoundRobin, Watch, consul, retry::Idempotent};
 use kit_transport_grpc as grpc;
-use kit_transport_http::{self as web, Pool, json, query};
+use kit_transport_http::{self as web, json, query};
 use std::{convert::Infallible, error::Error, fmt, time::Duration};
 use tokio::time::timeout;
 use tonic::transport::Channel;
+use tower::{BoxError, Service};
 
 const ATTEMPTS: u32 = 3;
-const CONNECT: Duration = Duration::from_secs(1);
 
 /// No instance of the service was found.
 #[derive(Debug)]
@@ -24,18 +27,36 @@ pub struct NotFound {
     error: Option<String>,
 }
 
+/// What sends requests over HTTP: a [`web::Pool`], or whatever stands in for
+/// it.
+pub trait Web:
+    Service<
+        http::Request<Full<Bytes>>,
+        Response = Response<Self::Body>,
+        Error: Into<BoxError>,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// The body of a reply.
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
 /// Returns the greeting of the greeter at `authority` (`HOST:PORT`), over
-/// HTTP.
+/// HTTP by `web`.
 ///
 /// # Errors
 ///
 /// Fails if that is no authority.
-pub fn http(
-    pool: Pool,
+pub fn http<W: Web>(
+    web: W,
     authority: &str,
-) -> Result<impl Endpoint<Hello, Response = Greeting, Error = web::CallError> + use<>, InvalidUri> {
+) -> Result<impl Endpoint<Hello, Response = Greeting, Error = web::CallError> + use<W>, InvalidUri>
+{
     let uri: Uri = format!("http://{authority}/greeting").parse()?;
-    Ok(web::Client::new(pool, query::request(Method::GET, uri), json::reply))
+    Ok(web::Client::new(web, query::request(Method::GET, uri), json::reply))
 }
 
 /// Returns the greeting of the greeter behind `channel`, over gRPC.
@@ -50,16 +71,17 @@ pub fn grpc(
 }
 
 /// Returns the greeting of whichever instance of `service` is well: found in
-/// Consul, asked in turn over HTTP, and another one if one fails.
+/// Consul, asked in turn over HTTP by `web`, and another one if one fails.
 ///
 /// # Errors
 ///
 /// Fails if there is none within `patience`.
-pub async fn found<C: consul::Client>(
+pub async fn found<C: consul::Client, W: Web>(
     consul: C,
+    web: W,
     service: &str,
     patience: Duration,
-) -> Result<impl Endpoint<Hello, Response = Greeting, Error: Send> + use<C>, NotFound> {
+) -> Result<impl Endpoint<Hello, Response = Greeting, Error: Send> + use<C, W>, NotFound> {
     let watch = Watch::spawn(consul::Instancer::new(consul, service).passing(true));
     let mut instances = watch.instances();
     let found = instances.wait_for(|seen| !seen.instances.is_empty());
@@ -67,14 +89,30 @@ pub async fn found<C: consul::Client>(
         service: service.to_owned(),
         error: watch.instances().snapshot().state.error().map(str::to_owned),
     })?;
-    let pool = web::pool(CONNECT);
     let members = found.instances.iter().filter_map(|instance| {
-        let client = http(pool.clone(), &instance.address.to_string()).ok()?;
+        let client = http(web.clone(), &instance.address.to_string()).ok()?;
         Some(((**instance).clone(), client))
     });
     let balancer = RoundRobin::new(Endpoints::fixed(members));
     Ok(Retry::new(balancer, ATTEMPTS, patience).retryable(Idempotent))
 }
+
+// ===== impl Web =====
+
+impl<S, B> Web for S
+where
+    S: Service<http::Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
+// ===== impl NotFound =====
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,16 +6,25 @@ use kit_sd::{
 };
 use tokio::sync::watch;
 
+/// A registry, and what the greeter is there.
+#[derive(Debug, Clone)]
+pub struct Registry<C> {
+    /// The agent.
+    pub consul: C,
+    /// The name of the HTTP port; the gRPC port has `-grpc` after it.
+    pub service: String,
+    /// The host under which others reach the greeter.
+    pub host: String,
+}
+
 /// Keeps the greeter registered while it is `ready`: its HTTP port as
 /// `service`, its gRPC port as `service-grpc`, both checked by `GET /health`.
 ///
 /// # Errors
 ///
-/// Fails if `host` is not the name or the address of a host.
-pub fn register(
-    consul: &(impl Client + Clone),
-    service: &str,
-    host: &str,
+/// Fails if the host is not the name or the address of one.
+pub fn register<C: Client + Clone>(
+    Registry { consul, service, host }: &Registry<C>,
     [http, grpc]: [u16; 2],
     ready: &watch::Receiver<bool>,
 ) -> Result<[Registration; 2], InvalidAddress> {
@@ -25,7 +34,7 @@ pub fn register(
         let registrar = Registrar::new(consul.clone(), instance).check(check.clone());
         Ok(Keeper::new(registrar).ready(ready.clone()).spawn())
     };
-    Ok([keep(service.to_owned(), http)?, keep(format!("{service}-grpc"), grpc)?])
+    Ok([keep(service.clone(), http)?, keep(format!("{service}-grpc"), grpc)?])
 }
 
 /// Takes both names out of Consul, at once.

@@ -2,9 +2,9 @@
 //!
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
-//! `serve` for how it lives and ends. `flags`, `listen`, `log`, `cors` and
-//! `debug` are the parts of a program that any service would have; `client` and
-//! `call` ask a greeter.
+//! `serve` for how it lives and ends. `flags`, `listen`, `hooks`, `log`, `cors`
+//! and `debug` are the parts of a program that any service would have; `client`
+//! and `call` ask a greeter.
 
 pub mod call;
 pub mod client;
@@ -13,6 +13,7 @@ pub mod debug;
 pub mod discovery;
 pub mod endpoints;
 pub mod flags;
+pub mod hooks;
 pub mod listen;
 pub mod log;
 pub mod serve;

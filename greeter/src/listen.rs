@@ -1,11 +1,14 @@
 //! Where the greeter listens, and how it is reached.
+//!
+//! What is decided here is apart from what asks the system: each function that
+//! does takes the question as a function.
 
 use crate::{
+    discovery::Registry,
     flags::{Listen, Serve},
-    log,
 };
-use kit_metrics::Prometheus;
-use kit_serve::Server;
+use kit_sd::consul::{Agent, Error};
+use kit_transport::Report;
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -23,13 +26,13 @@ const OUTSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 
 
 /// The bound ports.
 #[derive(Debug)]
-pub struct Ports {
+pub struct Ports<L = TcpListener> {
     /// HTTP's.
-    pub http: TcpListener,
+    pub http: L,
     /// gRPC's.
-    pub grpc: TcpListener,
+    pub grpc: L,
     /// The debug port.
-    pub debug: TcpListener,
+    pub debug: L,
     /// Where they listen.
     pub addresses: Addresses,
 }
@@ -45,71 +48,122 @@ pub struct Addresses {
     pub debug: SocketAddr,
 }
 
+/// The ports that cannot be had, all of them.
+#[derive(Debug)]
+pub struct NotBound(Vec<Taken>);
+
 /// A port that cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {listen} ({flag}): {hint}", flag = listen.flag)]
-pub struct NotBound {
+struct Taken {
     listen: Listen,
     hint: &'static str,
     source: io::Error,
 }
+
+// ===== impl Ports =====
 
 impl Ports {
     /// Binds the three ports.
     ///
     /// # Errors
     ///
-    /// Fails, naming the flag, if one cannot be had.
+    /// Fails if one cannot be had, and names the flag of each that cannot.
     pub async fn bind(flags: &Serve) -> Result<Self, NotBound> {
-        let (http, http_addr) = bind(&flags.http).await?;
-        let (grpc, grpc_addr) = bind(&flags.grpc).await?;
-        let (debug, debug_addr) = bind(&flags.debug).await?;
-        let addresses = Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr };
-        Ok(Self { http, grpc, debug, addresses })
+        let tcp = async |host: &str, port: u16| {
+            let listener = TcpListener::bind((host, port)).await?;
+            Ok((listener.local_addr()?, listener))
+        };
+        Self::bind_by(flags, tcp).await
     }
 }
 
-async fn bind(listen: &Listen) -> Result<(TcpListener, SocketAddr), NotBound> {
+impl<L> Ports<L> {
+    /// Binds the three ports by `bind`, which gets a host and a port, and
+    /// returns what listens there and where that is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one cannot be had, and names the flag of each that cannot.
+    pub async fn bind_by<F>(flags: &Serve, bind: F) -> Result<Self, NotBound>
+    where
+        F: AsyncFn(&str, u16) -> io::Result<(SocketAddr, L)>,
+    {
+        let http = bound(&flags.http, &bind).await;
+        let grpc = bound(&flags.grpc, &bind).await;
+        let debug = bound(&flags.debug, &bind).await;
+        match (http, grpc, debug) {
+            (Ok((http_addr, http)), Ok((grpc_addr, grpc)), Ok((debug_addr, debug))) => {
+                let addresses = Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr };
+                Ok(Self { http, grpc, debug, addresses })
+            }
+            (http, grpc, debug) => {
+                let taken = [http.err(), grpc.err(), debug.err()];
+                Err(NotBound(taken.into_iter().flatten().collect()))
+            }
+        }
+    }
+}
+
+async fn bound<L, F>(listen: &Listen, bind: &F) -> Result<(SocketAddr, L), Taken>
+where
+    F: AsyncFn(&str, u16) -> io::Result<(SocketAddr, L)>,
+{
     let bound = match &listen.host {
-        Some(host) => TcpListener::bind((&**host, listen.port)).await,
+        Some(host) => bind(host, listen.port).await,
         // All interfaces: of both versions, or of IPv4 where there is no IPv6.
-        None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, listen.port)).await {
+        None => match bind("::", listen.port).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
-            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port)).await,
+            Err(_) => bind("0.0.0.0", listen.port).await,
             bound => bound,
         },
     };
-    bound.and_then(|listener| Ok((listener.local_addr()?, listener))).map_or_else(
-        |source| {
-            let hint = match source.kind() {
-                io::ErrorKind::AddrInUse => "the port is in use, choose another or 0",
-                io::ErrorKind::PermissionDenied => "ports below 1024 are for root",
-                _ => "give the name or the address of this machine",
-            };
-            Err(NotBound { listen: listen.clone(), hint, source })
-        },
-        |(address, listener)| Ok((listener, address)),
-    )
+    bound.map_err(|source| {
+        let hint = match source.kind() {
+            io::ErrorKind::AddrInUse => "the port is in use, choose another or 0",
+            io::ErrorKind::PermissionDenied => "ports below 1024 are for root",
+            _ => "give the name or the address of this machine",
+        };
+        Taken { listen: listen.clone(), hint, source }
+    })
 }
 
-/// Names `server`, measures it, and has its incidents logged.
-pub fn watched<L, S>(
-    name: &'static str,
-    server: Server<L, S>,
-    metrics: &Prometheus,
-) -> Server<L, S> {
-    metrics.collect(server.handle());
-    server.name(name).on_incident(move |incident| log::incident(name, &incident))
+// ===== reached =====
+
+/// Returns the registry that the flags name, if they do, with the host that
+/// they say or else the one [`reached_from`] there.
+///
+/// # Errors
+///
+/// Fails if that is no address of an agent.
+pub async fn registry(flags: &Serve) -> Result<Option<Registry<Agent>>, Error> {
+    let Some(consul) = &flags.consul else { return Ok(None) };
+    let host = match &flags.advertise {
+        Some(host) => host.clone(),
+        None => reached_from(consul).await.to_string(),
+    };
+    Ok(Some(Registry { consul: Agent::new(consul)?, service: flags.service.clone(), host }))
 }
 
 /// Returns the address by which this machine reaches `consul`, and is reached
 /// from there. Nothing is sent to it.
 ///
 /// A registry that is not there yet stops nothing: while its name is not
-/// known, the address is that of the way out of this machine, or loopback if
-/// there is none.
+/// known in 2 s, the address is that of the way out of this machine, or
+/// loopback if there is none.
 pub async fn reached_from(consul: &str) -> IpAddr {
-    let known = timeout(RESOLVE, lookup_host(consul)).await;
+    reached_by(async || lookup_host(consul).await, way_to).await
+}
+
+/// As [`reached_from`], but `resolve` is what knows the addresses of the
+/// registry, and `way_to` the address from which there is a way to another.
+pub async fn reached_by<R, A, W>(resolve: R, way_to: W) -> IpAddr
+where
+    R: AsyncFn() -> io::Result<A>,
+    A: Iterator<Item = SocketAddr>,
+    W: AsyncFn(SocketAddr) -> io::Result<IpAddr>,
+{
+    let known = timeout(RESOLVE, resolve()).await;
     let known = known.ok().and_then(Result::ok).into_iter().flatten();
     for peer in known.chain([OUTSIDE]) {
         if let Ok(address) = way_to(peer).await {
@@ -129,6 +183,8 @@ async fn way_to(peer: SocketAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip())
 }
 
+// ===== impl Addresses =====
+
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "HTTP listens on http://{}", self.http)?;
@@ -136,3 +192,18 @@ impl fmt::Display for Addresses {
         writeln!(f, "debug listens on http://{}", self.debug)
     }
 }
+
+// ===== impl NotBound =====
+
+/// On one line, each with its causes: there is no one source of them all.
+impl fmt::Display for NotBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, taken) in self.0.iter().enumerate() {
+            let between = if at == 0 { "" } else { "; " };
+            write!(f, "{between}{}", Report(taken))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotBound {}

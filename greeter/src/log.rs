@@ -80,6 +80,16 @@ pub fn failed(why: impl fmt::Display, mut plain: impl io::Write) {
     }
 }
 
+/// Returns what logs the calls of the service, for [`Logging`], if debug is
+/// logged here; and else nothing, so that a call costs nothing.
+///
+/// [`Logging`]: crate::service::Logging
+#[must_use]
+pub fn calls() -> Option<fn(fmt::Arguments<'_>)> {
+    let say: fn(fmt::Arguments<'_>) = |call| tracing::debug!("{call}");
+    tracing::enabled!(tracing::Level::DEBUG).then_some(say)
+}
+
 /// Logs each change of a registration, until it ends: that it is made, and
 /// why a call to the registry failed, once for each reason.
 pub async fn registration(port: &'static str, mut status: RegistrationStatus) {

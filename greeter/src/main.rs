@@ -2,8 +2,9 @@
 
 use greeter::{
     call,
-    flags::{self, Command},
-    log, serve,
+    flags::{self, Command, Serve},
+    listen::{self, Ports},
+    log,
 };
 use kit_transport::Report;
 use std::{
@@ -11,6 +12,7 @@ use std::{
     io::{Write, stderr, stdout},
     process::ExitCode,
 };
+use tower::BoxError;
 
 /// What was asked for did not work.
 const FAILED: u8 = 1;
@@ -23,10 +25,7 @@ async fn main() -> ExitCode {
         Ok(Command::Print(text)) => say(&text),
         Ok(Command::Serve(flags)) => {
             log::install(&flags.log, flags.log_format);
-            match kit_run::signals() {
-                Ok(signals) => serve::serve(flags, signals, |ports| say(&ports.to_string())).await,
-                Err(error) => Err(error.into()),
-            }
+            serve(&flags).await
         }
         Ok(Command::Call(flags)) => match call::call(flags).await {
             Ok(greeting) => say(&format!("{greeting}\n")),
@@ -47,7 +46,15 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Opens what serving needs of the system, and serves.
+async fn serve(flags: &Serve) -> Result<(), BoxError> {
+    let signals = kit_run::signals()?;
+    let ports = Ports::bind(flags).await?;
+    let registry = listen::registry(flags).await?;
+    greeter::serve::serve(flags, ports, registry, signals, |at| say(&at.to_string())).await
+}
+
 /// Writes to standard output; a reader that is gone is no reason to panic.
-fn say(text: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn say(text: &str) -> Result<(), BoxError> {
     Ok(stdout().lock().write_all(text.as_bytes())?)
 }

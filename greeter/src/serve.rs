@@ -1,20 +1,21 @@
-//! The starter: binds the ports, and runs everything as one group that ends
-//! in order.
+//! The starter: runs everything as one group that ends in order.
 
 use crate::{
-    debug, discovery,
+    debug,
+    discovery::{self, Registry},
     endpoints::endpoints,
     flags::Serve,
-    listen::{Addresses, Ports, reached_from, watched},
-    log::{self, AccessLog},
+    hooks::{self, watched},
+    listen::{Addresses, Ports},
+    log,
     service::{Greeter, Logging},
     transport::{grpc, http},
 };
 use kit_breaker::{Circuit, Limits};
-use kit_metrics::{GrpcServer, HttpServer, Prometheus};
+use kit_metrics::Prometheus;
 use kit_run::{Group, Signals};
-use kit_sd::consul::Agent;
-use kit_transport::RequestIds;
+use kit_sd::consul::Client;
+use kit_serve::Listener;
 use kit_transport_grpc::GrpcLayer;
 use std::{future::IntoFuture, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -24,30 +25,32 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How long the registry may take to forget us.
 const DEREGISTER: Duration = Duration::from_secs(5);
 
-/// Serves until a signal comes, and then stops in order. Once it listens, it
-/// tells `say` where.
+/// Serves at `ports` until a signal comes, and then stops in order. Just
+/// before it is ready, it tells `say` where it listens.
+///
+/// It opens nothing itself: the ports are bound, and the registry's agent is
+/// whatever it is given, so that all of it runs in memory too.
 ///
 /// # Errors
 ///
-/// Fails if a port cannot be bound, or if the end was not clean.
-pub async fn serve(
-    flags: Serve,
+/// Fails if `say` does, if the host cannot be registered, or if the end was
+/// not clean.
+pub async fn serve<L: Listener, C: Client + Clone>(
+    flags: &Serve,
+    ports: Ports<L>,
+    registry: Option<Registry<C>>,
     signals: Signals,
     say: impl FnOnce(Addresses) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
-    let ports = Ports::bind(&flags).await?;
     let (ready, readiness) = watch::channel(false);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
     metrics.collect(circuit.clone());
-    let service = Logging(Greeter, |call| tracing::debug!("{call}"));
+    let service = Logging(Greeter, log::calls());
     let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone());
-    let hook = (RequestIds, (HttpServer::new(metrics.clone()), AccessLog));
-    let web = http::router(endpoints.clone(), &hook);
-    let methods = [grpc::GREETING, grpc::ARTICLE].map(|path| &path[1..]);
-    let measure = GrpcServer::new(metrics.clone()).methods(methods);
-    let hooks = GrpcLayer::new().hook(RequestIds).hook(measure).hook(AccessLog);
-    let routes = hooks.layer(grpc::routes(endpoints, readiness.clone())?);
+    let web = http::router(endpoints.clone(), &hooks::http(&metrics));
+    let routes = grpc::routes(endpoints, readiness.clone())?;
+    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics)).layer(routes);
     let page = debug::router(metrics.clone(), readiness.clone());
 
     let http = watched("http", kit_serve::serve(ports.http, web), &metrics);
@@ -55,34 +58,24 @@ pub async fn serve(
     let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
-    let (mut group, mut kept) = (Group::new(), None);
-    if let Some(consul) = &flags.consul {
-        let host = match flags.advertise {
-            Some(host) => host,
-            None => reached_from(consul).await.to_string(),
-        };
-        let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
-        let agent = Agent::new(consul)?;
-        let names = discovery::register(&agent, &flags.service, &host, numbers, &readiness)?;
-        for (port, name) in ["http", "grpc"].into_iter().zip(&names) {
-            metrics.collect(name.status());
-            group = group.background("registry", log::registration(port, name.status()));
-        }
-        kept = Some(names);
-    }
+    let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
+    let register = |registry| discovery::register(&registry, numbers, &readiness);
+    let names = registry.map(register).transpose()?;
+    let changes = hooks::registered(names.as_ref(), &metrics);
     say(ports.addresses)?;
     ready.send_replace(true);
     let (delay, drain) = (flags.drain_delay, flags.drain_timeout);
-    Ok(group
+    Ok(Group::new()
         .actor("http", http.into_future())
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
+        .background("registry", changes)
         .signals(signals)
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
         .on_shutdown("readiness off", SECOND, async move {
             ready.send_replace(false);
         })
-        .on_shutdown("deregister", DEREGISTER, discovery::deregister(kept))
+        .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))
         .on_shutdown("drain delay", delay + SECOND, async move { sleep(delay).await })
         .on_shutdown("drain", drain + SECOND, async move {
             let (http, grpc) =

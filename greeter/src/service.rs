@@ -33,9 +33,9 @@ pub enum Error {
 pub struct Greeter;
 
 /// A middleware of the service, not of a transport: says each call, and what
-/// came of it, by a function.
+/// came of it, by a function. Without one it is the service alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Logging<S>(pub S, pub fn(fmt::Arguments<'_>));
+pub struct Logging<S>(pub S, pub Option<fn(fmt::Arguments<'_>)>);
 
 // ===== impl Greeter =====
 
@@ -58,13 +58,17 @@ impl Service for Greeter {
 impl<S: Service> Service for Logging<S> {
     fn health(&self) -> bool {
         let healthy = self.0.health();
-        (self.1)(format_args!("health() = {healthy}"));
+        if let Some(say) = self.1 {
+            say(format_args!("health() = {healthy}"));
+        }
         healthy
     }
 
     fn greeting(&self, name: &str) -> Result<String, Error> {
         let greeting = self.0.greeting(name);
-        (self.1)(format_args!("greeting({name:?}) = {greeting:?}"));
+        if let Some(say) = self.1 {
+            say(format_args!("greeting({name:?}) = {greeting:?}"));
+        }
         greeting
     }
 }

@@ -2,14 +2,25 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+use axum::Router;
+use bytes::Bytes;
 use greeter::{
-    call::{call, greet},
+    call::{OtherPort, greet, over_grpc, over_http},
+    client::Web,
     endpoints::{Greeting, Hello},
-    flags::{Call, Target},
 };
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
 use kit_endpoint::{Expired, Fault, Kind, Request};
-use std::{future::pending, time::Duration};
-use tokio::{net::TcpListener, time::Instant};
+use kit_serve::{Listener, Peer};
+use kit_transport::Report;
+use std::{
+    future::{IntoFuture, pending},
+    io,
+    time::Duration,
+};
+use tokio::{io::DuplexStream, time::Instant};
+use tonic::transport::Channel;
 use tower::service_fn;
 
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +62,97 @@ async fn a_greeter_that_is_silent_is_given_up_at_the_deadline() {
     assert_eq!(begun.elapsed().as_secs(), 2);
 }
 
-/// A port at which nothing listens.
-async fn closed() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+// ===== over a transport =====
+
+/// What sends requests over HTTP, and is answered so.
+fn web(reply: Result<http::Response<&'static str>, io::ErrorKind>) -> impl Web {
+    service_fn(move |_: http::Request<Full<Bytes>>| {
+        let reply =
+            reply.clone().map(|reply| reply.map(Full::<Bytes>::from)).map_err(io::Error::from);
+        async { reply }
+    })
 }
 
-#[tokio::test]
+/// A channel to `router`, or to nobody.
+fn channel(router: Option<Router>) -> Channel {
+    let connect = service_fn(move |_: http::Uri| {
+        let stream = router.clone().map(|router| {
+            let (near, far) = tokio::io::duplex(4096);
+            tokio::spawn(kit_serve::serve(One(Some(far)), router).into_future());
+            TokioIo::new(near)
+        });
+        async { stream.ok_or(io::Error::from(io::ErrorKind::ConnectionRefused)) }
+    });
+    tonic::transport::Endpoint::from_static("http://memory").connect_with_connector_lazy(connect)
+}
+
+/// A listener with one connection.
+struct One(Option<DuplexStream>);
+
+impl Listener for One {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        match self.0.take() {
+            Some(pipe) => Ok((pipe, Peer::Unix)),
+            None => pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_greeter_that_is_not_there_is_told() {
-    let address = format!("127.0.0.1:{}", closed().await);
-    for target in [Target::Http(address.clone()), Target::Grpc(address)] {
-        let flags = Call { target, name: "Ada".to_owned(), timeout: Duration::from_secs(20) };
-        call(flags).await.unwrap_err();
+    let gone = web(Err(io::ErrorKind::ConnectionRefused));
+    let over_http = over_http(gone, "memory:1", hello("Ada")).await.unwrap_err();
+    let over_grpc = over_grpc(channel(None), "memory:1", hello("Ada")).await.unwrap_err();
+    for error in [over_http, over_grpc] {
+        let said = Report(&*error).to_string();
+        assert!(said.starts_with("cannot reach the serv"), "{said}");
+        assert!(said.ends_with("connection refused"), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_over_http_that_is_no_greeting_is_likely_the_grpc_port() {
+    let reply = |status: u16, content_type| {
+        http::Response::builder().status(status).header("content-type", content_type).body("")
+    };
+    for reply in [
+        // What bare tonic answers to a GET, and what our gRPC port does.
+        reply(200, "application/grpc"),
+        reply(405, "text/plain"),
+        reply(415, "text/plain"),
+        reply(404, "application/problem+json"),
+    ] {
+        let reply = Ok(reply.unwrap());
+        let error = over_http(web(reply), "memory:1", hello("Ada")).await.unwrap_err();
+        let said = Report(&*error).to_string();
+        let advice = "memory:1 does not greet over HTTP: \
+                      if it is the gRPC port, write grpc://memory:1: ";
+        assert!(said.starts_with(advice), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_over_grpc_that_is_no_grpc_is_likely_the_http_port() {
+    let router = channel(Some(Router::new()));
+    let error = over_grpc(router, "memory:1", hello("Ada")).await.unwrap_err();
+    let said = Report(&*error).to_string();
+    let advice = "memory:1 does not greet over gRPC: \
+                  if it is the HTTP port, write http://memory:1: ";
+    assert!(said.starts_with(advice), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_greeter_refuses_is_told_without_advice_on_ports() {
+    for status in [400, 503] {
+        let problem = http::Response::builder()
+            .status(status)
+            .header("content-type", "application/problem+json")
+            .body(r#"{"detail":"say whom to greet"}"#)
+            .unwrap();
+        let error = over_http(web(Ok(problem)), "memory:1", hello("")).await.unwrap_err();
+        assert!(error.to_string().starts_with("say whom to greet"), "{error}");
+        assert!(!error.is::<OtherPort>(), "{error}");
     }
 }

@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+use bytes::Bytes;
 use greeter::{
     client::{self, NotFound},
     endpoints::{Endpoints, Error, Greeting, Health, Hello},
     service, transport,
 };
+use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use kit_endpoint::{Fault, Kind, Request};
 use kit_sd::consul::{Client, Entry, Error as Failure, Health as Seen, Query, Service};
@@ -14,13 +16,10 @@ use kit_serve::{Listener, Peer};
 use std::{
     future::{IntoFuture, pending},
     io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{io::DuplexStream, net::TcpListener, sync::watch, time::Instant};
+use tokio::{io::DuplexStream, sync::watch, time::Instant};
 use tower::{ServiceExt, service_fn};
 
 fn hello(name: &str) -> Request<Hello> {
@@ -31,9 +30,8 @@ fn hello(name: &str) -> Request<Hello> {
 
 #[test]
 fn what_is_no_authority_is_refused() {
-    let pool = kit_transport_http::pool(Duration::from_secs(1));
     for authority in ["", "a b", "a:1/x y", "[::1"] {
-        assert!(client::http(pool.clone(), authority).is_err(), "{authority:?} was taken");
+        assert!(client::http(network(0).0, authority).is_err(), "{authority:?} was taken");
     }
 }
 
@@ -71,7 +69,13 @@ fn channel(greeting: fn(&str) -> Result<String, service::Error>) -> tonic::trans
     tonic::transport::Endpoint::from_static("http://memory").connect_with_connector_lazy(connect)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn over_http_a_greeting_comes_back() {
+    let greets = client::http(network(0).0, "10.0.0.1:9110").unwrap();
+    assert_eq!(greets.oneshot(hello("Ada")).await.unwrap().greeting, "from 9110");
+}
+
+#[tokio::test(start_paused = true)]
 async fn over_grpc_a_greeting_comes_back_or_the_kind_of_failure() {
     let greets = client::grpc(channel(|name| Ok(format!("Hi, {name}"))));
     assert_eq!(greets.oneshot(hello("Ada")).await.unwrap().greeting, "Hi, Ada");
@@ -124,13 +128,14 @@ impl Client for Fake {
 fn entry(id: &str, port: u16) -> Entry {
     let mut entry = Entry::default();
     entry.id = id.into();
-    entry.address = "127.0.0.1".into();
+    entry.address = "10.0.0.1".into();
     entry.port = port;
     entry
 }
 
 async fn lost(fake: Fake) -> NotFound {
-    client::found(fake, "hello", Duration::from_secs(5)).await.map(drop).unwrap_err()
+    let patience = Duration::from_secs(5);
+    client::found(fake, network(0).0, "hello", patience).await.map(drop).unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,47 +153,39 @@ async fn a_consul_that_is_down_is_told_with_its_reason() {
     assert!(said.contains("the line is cut"), "{said}");
 }
 
-/// A greeter of loopback; it is asked once, and says who it is.
-async fn listening() -> (u16, Arc<AtomicBool>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let asked = Arc::new(AtomicBool::new(false));
+/// Sends each request to the greeter of its port: those of `gone` are not
+/// there, and the others say who they are. It takes down who was asked.
+fn network(gone: u16) -> (impl client::Web, Arc<Mutex<Vec<u16>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = asked.clone();
-    let router = axum::Router::new().route(
-        "/greeting",
-        axum::routing::get(move || async move {
-            seen.store(true, Ordering::Relaxed);
-            format!(r#"{{"greeting":"from {port}"}}"#)
-        }),
-    );
-    let json = tower::ServiceBuilder::new()
-        .map_response(|mut response: axum::response::Response| {
-            let json = http::HeaderValue::from_static("application/json");
-            response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-            response
-        })
-        .service(router);
-    tokio::spawn(kit_serve::serve(listener, json).into_future());
-    (port, asked)
+    let web = service_fn(move |request: http::Request<Full<Bytes>>| {
+        let port = request.uri().port_u16().unwrap();
+        assert_eq!(request.uri().to_string(), format!("http://10.0.0.1:{port}/greeting?name=Ada"));
+        seen.lock().unwrap().push(port);
+        let greeting = Full::<Bytes>::from(format!(r#"{{"greeting":"from {port}"}}"#));
+        let gone = port == gone;
+        async move {
+            let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+            if gone { Err(refused) } else { Ok(http::Response::new(greeting)) }
+        }
+    });
+    (web, asked)
 }
 
-/// A port at which nothing listens.
-async fn closed() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
-    let (first, first_asked) = listening().await;
-    let (second, second_asked) = listening().await;
-    let gone = closed().await;
-    let entries = vec![entry("a", first), entry("b", gone), entry("c", second)];
-    let endpoint =
-        client::found(Fake(Ok(entries)), "hello", Duration::from_secs(20)).await.unwrap();
+    let entries = vec![entry("a", 1), entry("b", 2), entry("c", 3)];
+    let (web, asked) = network(2);
+    let patience = Duration::from_secs(20);
+    let endpoint = client::found(Fake(Ok(entries)), web, "hello", patience).await.unwrap();
     for _ in 0..6 {
         let said = endpoint.clone().oneshot(hello("Ada")).await.unwrap().greeting;
-        assert!(said.starts_with("from "), "{said}");
+        assert!(["from 1", "from 3"].contains(&&*said), "{said}");
     }
-    assert!(first_asked.load(Ordering::Relaxed), "the first was never asked");
-    assert!(second_asked.load(Ordering::Relaxed), "the second was never asked");
+    let asked = asked.lock().unwrap();
+    let count = |port| asked.iter().filter(|asked| **asked == port).count();
+    assert_eq!(count(1) + count(3), 6, "{asked:?}");
+    for port in [1, 2, 3] {
+        assert!(count(port) > 1, "{port} was not asked in turn: {asked:?}");
+    }
 }

@@ -2,73 +2,20 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-use greeter::discovery::{deregister, register};
+#[path = "memory/agent.rs"]
+mod agent;
+
+use agent::Fake;
+use greeter::discovery::{Registry, deregister, register};
 use kit_sd::{
     Registration,
-    consul::{Check, Client, Error, Health, Query, Service},
+    consul::{Check, Service},
 };
-use std::{
-    collections::BTreeMap,
-    future::pending,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::{sync::watch, time::Instant};
 
-/// An agent in memory.
-#[derive(Debug, Clone, Default)]
-struct Fake(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    services: BTreeMap<String, Service>,
-    tried: u32,
-    down: bool,
-}
-
-impl Fake {
-    fn down(self, down: bool) -> Self {
-        self.0.lock().unwrap().down = down;
-        self
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.0.lock().unwrap().services.keys().cloned().collect()
-    }
-
-    fn tried(&self) -> u32 {
-        self.0.lock().unwrap().tried
-    }
-
-    fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, Error> {
-        let mut state = self.0.lock().unwrap();
-        state.tried += 1;
-        if state.down { Err(Error::Other("down".into())) } else { Ok(state) }
-    }
-}
-
-impl Client for Fake {
-    async fn register(&self, service: &Service) -> Result<(), Error> {
-        self.up()?.services.insert(service.instance.id.clone(), service.clone());
-        Ok(())
-    }
-
-    async fn deregister(&self, id: &str) -> Result<(), Error> {
-        self.up()?.services.remove(id);
-        Ok(())
-    }
-
-    async fn is_registered(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.up()?.services.contains_key(id))
-    }
-
-    async fn pass(&self, _: &str) -> Result<bool, Error> {
-        Ok(true)
-    }
-
-    async fn health(&self, _: &Query) -> Result<Health, Error> {
-        pending().await
-    }
+fn at(fake: &Fake, host: &str) -> Registry<Fake> {
+    Registry { consul: fake.clone(), service: "greeter".to_owned(), host: host.to_owned() }
 }
 
 async fn registered(kept: &[Registration; 2]) {
@@ -81,19 +28,18 @@ async fn registered(kept: &[Registration; 2]) {
 async fn each_protocol_has_a_name_and_the_same_check() {
     let fake = Fake::default();
     let (_ready, readiness) = watch::channel(true);
-    let kept = register(&fake, "greeter", "10.0.0.1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
     registered(&kept).await;
 
-    let state = fake.0.lock().unwrap();
-    let seen: Vec<_> = state
-        .services
-        .values()
+    let services = fake.services();
+    let seen: Vec<_> = services
+        .iter()
         .map(|Service { instance, .. }| (&*instance.service, instance.address.to_string()))
         .collect();
     let expected =
         [("greeter", "10.0.0.1:9110".to_owned()), ("greeter-grpc", "10.0.0.1:9120".to_owned())];
     assert_eq!(seen, expected);
-    for service in state.services.values() {
+    for service in &services {
         let Some(Check::Http(check)) = &service.check else { panic!("{:?}", service.check) };
         assert_eq!(check.url, "http://10.0.0.1:9110/health");
         assert_eq!(check.interval, Duration::from_secs(10));
@@ -105,7 +51,7 @@ async fn each_protocol_has_a_name_and_the_same_check() {
 async fn nothing_is_registered_before_it_is_ready() {
     let fake = Fake::default();
     let (ready, readiness) = watch::channel(false);
-    let kept = register(&fake, "greeter", "10.0.0.1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(fake.ids(), [""; 0]);
     ready.send_replace(true);
@@ -117,17 +63,28 @@ async fn nothing_is_registered_before_it_is_ready() {
 async fn both_names_are_taken_out() {
     let fake = Fake::default();
     let (_ready, readiness) = watch::channel(true);
-    let kept = register(&fake, "greeter", "10.0.0.1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
     registered(&kept).await;
     deregister(Some(kept)).await.unwrap();
     assert_eq!(fake.ids(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
+async fn both_names_are_taken_out_at_once() {
+    let fake = Fake::default().slow(Duration::from_secs(1));
+    let (_ready, readiness) = watch::channel(true);
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
+    registered(&kept).await;
+    let began = Instant::now();
+    deregister(Some(kept)).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_that_stays_is_told() {
     let fake = Fake::default();
     let (_ready, readiness) = watch::channel(true);
-    let kept = register(&fake, "greeter", "10.0.0.1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
     registered(&kept).await;
     let fake = fake.down(true);
     deregister(Some(kept)).await.unwrap_err();
@@ -143,7 +100,7 @@ async fn without_a_registry_there_is_nothing_to_take_out() {
 async fn an_absent_registry_is_tried_until_it_is_there() {
     let fake = Fake::default().down(true);
     let (_ready, readiness) = watch::channel(true);
-    let kept = register(&fake, "greeter", "10.0.0.1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(fake.tried() > 2, "it was tried {} times", fake.tried());
     let fake = fake.down(false);
@@ -155,12 +112,9 @@ async fn an_absent_registry_is_tried_until_it_is_there() {
 async fn an_address_of_ipv6_is_written_as_a_url_takes_it() {
     let fake = Fake::default();
     let (_ready, readiness) = watch::channel(true);
-    let kept = register(&fake, "greeter", "2001:db8::1", [9110, 9120], &readiness).unwrap();
+    let kept = register(&at(&fake, "2001:db8::1"), [9110, 9120], &readiness).unwrap();
     registered(&kept).await;
-    let state = fake.0.lock().unwrap();
-    let Some(Check::Http(check)) = &state.services.values().next().unwrap().check else {
-        panic!("no check by HTTP")
-    };
+    let Some(Check::Http(check)) = &fake.services()[0].check else { panic!("no check by HTTP") };
     assert_eq!(check.url, "http://[2001:db8::1]:9110/health");
 }
 
@@ -168,7 +122,7 @@ async fn an_address_of_ipv6_is_written_as_a_url_takes_it() {
 async fn a_host_that_nobody_reaches_is_refused() {
     let (_ready, readiness) = watch::channel(true);
     for host in ["", "0.0.0.0", "::", "a b", "host:1"] {
-        let refused = register(&Fake::default(), "greeter", host, [9110, 9120], &readiness);
+        let refused = register(&at(&Fake::default(), host), [9110, 9120], &readiness);
         assert!(refused.is_err(), "{host:?} was taken");
     }
 }

@@ -5,8 +5,8 @@
 use axum::{Router, body::Body};
 use greeter::{
     endpoints::endpoints,
-    listen::watched,
-    log::{AccessLog, Format, failed, registration, subscriber},
+    hooks::watched,
+    log::{AccessLog, Format, calls, failed, registration, subscriber},
     service::{self, Service},
     transport::http::router,
 };
@@ -210,6 +210,19 @@ fn the_filter_is_kept() {
     assert_eq!(asked("access=error", Format::Logfmt, &targets).logfmt().len(), 1);
     assert_eq!(asked("off", Format::Logfmt, &targets).text(), "");
     assert_eq!(asked("info,access=off", Format::Logfmt, &targets).text(), "");
+}
+
+#[test]
+fn calls_of_the_service_are_said_where_debug_is_logged() {
+    for (filter, said) in [("info", ""), ("debug,greeter=info", ""), ("greeter=debug", "hello()")] {
+        let written = Written::default();
+        with_default(subscriber(filter, Format::Logfmt, written.clone()), || {
+            assert_eq!(calls().is_some(), !said.is_empty(), "{filter}");
+            calls().inspect(|say| say(format_args!("hello()")));
+        });
+        assert!(written.text().contains(said), "{filter}: {}", written.text());
+        assert_eq!(written.text().lines().count(), usize::from(!said.is_empty()), "{filter}");
+    }
 }
 
 /// A request whose every part tries to break the line.

@@ -1,60 +1,159 @@
-//! The starter, on ports of loopback.
+//! The starter, in memory: no port is opened, and the clock is the test's.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "memory/agent.rs"]
+mod agent;
+
+use agent::Fake;
 use greeter::{
-    call::call,
+    call::over_grpc,
+    discovery::Registry,
+    endpoints::Hello,
     flags::{Command, Serve, parse},
-    listen::Addresses,
+    listen::{Addresses, Ports},
+    log::{Format, subscriber},
     pb::{GreetingRequest, greeter_client::GreeterClient},
     serve::serve,
 };
+use hyper_util::rt::TokioIo;
+use kit_endpoint::Request;
 use kit_run::Signal;
+use kit_serve::{Listener, Peer};
 use kit_transport::Report;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::pending,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tower::BoxError;
+use tonic::transport::{Channel, Endpoint};
+use tower::{BoxError, service_fn};
+use tracing_subscriber::fmt::MakeWriter;
 
-/// More than anything here takes.
-const LIMIT: Duration = Duration::from_secs(20);
+/// More than anything here takes, by a clock that moves when nothing else does.
+const LIMIT: Duration = Duration::from_mins(10);
 
-fn flags(more: &[&str]) -> Serve {
-    let mut args = Vec::new();
-    for (name, value) in
-        [("http", "127.0.0.1:0"), ("grpc", "127.0.0.1:0"), ("debug", "127.0.0.1:0")]
-    {
-        let name = format!("--{name}-addr");
-        if !more.contains(&&*name) {
-            args.extend([name, value.to_owned()]);
+/// Accepts pipes in place of connections.
+struct Pipes(mpsc::Receiver<DuplexStream>);
+
+/// The other side of [`Pipes`].
+#[derive(Debug, Clone)]
+struct Dial(mpsc::Sender<DuplexStream>);
+
+impl Listener for Pipes {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        match self.0.recv().await {
+            Some(pipe) => Ok((pipe, Peer::Unix)),
+            None => pending().await,
         }
     }
-    args.extend(more.iter().map(|&arg| arg.to_owned()));
+}
+
+fn listener() -> (Dial, Pipes) {
+    let (dial, pipes) = mpsc::channel(8);
+    (Dial(dial), Pipes(pipes))
+}
+
+impl Dial {
+    /// Connects, unless nobody listens.
+    fn connect(&self) -> io::Result<DuplexStream> {
+        let (near, far) = tokio::io::duplex(4096);
+        let refused = |_| io::Error::from(io::ErrorKind::ConnectionRefused);
+        self.0.try_send(far).map(|()| near).map_err(refused)
+    }
+
+    /// Waits until nobody listens.
+    async fn closed(&self) {
+        timeout(LIMIT, self.0.closed()).await.unwrap();
+    }
+
+    /// Returns a whole reply.
+    async fn ask(&self, target: &str) -> String {
+        let mut stream = self.connect().unwrap();
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: greeter\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        rest(stream).await
+    }
+
+    fn channel(&self) -> Channel {
+        let dial = self.clone();
+        let connect = service_fn(move |_: http::Uri| {
+            let stream = dial.connect().map(TokioIo::new);
+            async { stream }
+        });
+        Endpoint::from_static("http://memory").connect_with_connector_lazy(connect)
+    }
+
+    async fn greeting(&self) -> Result<String, BoxError> {
+        let hello = Request::new(Hello { name: "Ada".to_owned() });
+        timeout(LIMIT, over_grpc(self.channel(), "memory:1", hello)).await.unwrap()
+    }
+}
+
+/// Reads until the other side closes.
+async fn rest(mut stream: DuplexStream) -> String {
+    let mut reply = String::new();
+    timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+    reply
+}
+
+fn flags(args: &[&str]) -> Serve {
     match parse(args, |_| None) {
         Ok(Command::Serve(flags)) => flags,
         other => panic!("{other:?}"),
     }
 }
 
+fn addresses() -> Addresses {
+    let at = |port| SocketAddr::from(([10, 0, 0, 1], port));
+    Addresses { http: at(9110), grpc: at(9120), debug: at(9100) }
+}
+
 struct Running {
-    addresses: Addresses,
+    http: Dial,
+    grpc: Dial,
+    debug: Dial,
     signals: mpsc::Sender<Signal>,
     task: JoinHandle<Result<(), BoxError>>,
 }
 
-async fn start(more: &[&str]) -> Running {
+/// Starts it, and waits until it says where it listens; `say` fails if it is
+/// told to.
+async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static str>) -> Running {
+    let [(http, http_port), (grpc, grpc_port), (debug, debug_port)] =
+        [listener(), listener(), listener()];
+    let addresses = addresses();
+    let ports = Ports { http: http_port, grpc: grpc_port, debug: debug_port, addresses };
+    let host = "10.0.0.1".to_owned();
+    let registry =
+        registry.map(|consul| Registry { consul, service: "hello".to_owned(), host: host.clone() });
     let (signals, heard) = mpsc::channel(2);
-    let (said, addresses) = oneshot::channel();
-    let task = tokio::spawn(serve(flags(more), heard.into(), |addresses| {
-        said.send(addresses).unwrap();
-        Ok(())
-    }));
-    Running { addresses: timeout(LIMIT, addresses).await.unwrap().unwrap(), signals, task }
+    let (said, seen) = oneshot::channel();
+    let flags = flags(args);
+    let task = tokio::spawn(async move {
+        serve(&flags, ports, registry, heard.into(), |addresses| {
+            said.send(addresses).unwrap();
+            Ok(say?)
+        })
+        .await
+    });
+    assert_eq!(timeout(LIMIT, seen).await.unwrap().unwrap(), addresses);
+    Running { http, grpc, debug, signals, task }
+}
+
+async fn start(args: &[&str]) -> Running {
+    begun(args, None, Ok(())).await
 }
 
 impl Running {
@@ -65,51 +164,69 @@ impl Running {
     async fn end(self) -> Result<(), BoxError> {
         timeout(LIMIT, self.task).await.unwrap().unwrap()
     }
-}
 
-/// A whole reply to a request.
-async fn ask(address: SocketAddr, target: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nhost: greeter\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut reply = String::new();
-    timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
-    reply
-}
+    /// Begins a request whose body is not whole, and waits until it is in
+    /// flight.
+    async fn in_flight(&self) -> DuplexStream {
+        let mut stream = self.http.connect().unwrap();
+        let begin =
+            b"GET /greeting?name=Ada HTTP/1.1\r\nhost: greeter\r\ncontent-length: 4\r\n\r\nsl";
+        stream.write_all(begin).await.unwrap();
+        let in_flight = r#"serve_requests_in_flight{server="http"} 1"#;
+        timeout(LIMIT, async { while !self.debug.ask("/metrics").await.contains(in_flight) {} })
+            .await
+            .unwrap();
+        stream
+    }
 
-async fn called(line: &str) -> Result<String, BoxError> {
-    match parse(line.split(' ').map(str::to_owned), |_| None) {
-        Ok(Command::Call(flags)) => timeout(LIMIT, call(flags)).await.unwrap(),
-        other => panic!("{other:?}"),
+    async fn is_ready(&self) -> bool {
+        let reply = self.debug.ask("/health/ready").await;
+        let ready = reply.starts_with("HTTP/1.1 200 ");
+        assert!(ready || reply.starts_with("HTTP/1.1 503 "), "{reply}");
+        ready
+    }
+
+    async fn until_it_is_not_ready(&self) {
+        timeout(LIMIT, async { while self.is_ready().await {} }).await.unwrap();
     }
 }
 
-#[tokio::test]
+/// Waits until both names are registered.
+async fn registered(agent: &Fake) {
+    let both = async {
+        while agent.ids().len() < 2 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LIMIT, both).await.unwrap();
+}
+
+// ===== start =====
+
+#[tokio::test(start_paused = true)]
 async fn serves_and_stops_by_either_signal() {
     for signal in [Signal::Terminate, Signal::Interrupt] {
         let running = start(&[]).await;
-        let Addresses { http, grpc, debug } = running.addresses;
-        let greeting = ask(http, "/greeting?name=Ada").await;
+        let [http, grpc, debug] = [&running.http, &running.grpc, &running.debug].map(Dial::clone);
+        let greeting = http.ask("/greeting?name=Ada").await;
         assert!(greeting.ends_with(r#"{"greeting":"Hello, Ada!"}"#), "{greeting}");
-        let greeting = called(&format!("call grpc://{grpc} Ada")).await.unwrap();
-        assert_eq!(greeting, "Hello, Ada!");
-        assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
-        assert!(ask(debug, "/health/ready").await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(grpc.greeting().await.unwrap(), "Hello, Ada!");
+        assert!(http.ask("/health").await.starts_with("HTTP/1.1 200 "));
+        assert!(running.is_ready().await);
         running.signal(signal);
         running.end().await.unwrap();
-        for address in [http, grpc, debug] {
-            TcpStream::connect(address).await.unwrap_err();
+        for dial in [http, grpc, debug] {
+            dial.connect().unwrap_err();
         }
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn metrics_tell_of_both_transports_the_circuit_and_the_connections() {
     let running = start(&[]).await;
-    let Addresses { http, grpc, debug } = running.addresses;
-    ask(http, "/greeting?name=Ada").await;
-    called(&format!("call grpc://{grpc} Ada")).await.unwrap();
-    let page = ask(debug, "/metrics").await;
+    running.http.ask("/greeting?name=Ada").await;
+    running.grpc.greeting().await.unwrap();
+    let page = running.debug.ask("/metrics").await;
     for part in [
         r#"http_route="/greeting""#,
         r#"rpc_method="greeter.v1.Greeter/Greeting""#,
@@ -117,107 +234,154 @@ async fn metrics_tell_of_both_transports_the_circuit_and_the_connections() {
         r#"breaker_state{breaker="greeting",state="closed"} 1"#,
         r#"serve_connections_total{server="http"} 1"#,
         r#"serve_connections_total{server="grpc"} 1"#,
+        r#"serve_connections_total{server="debug"} 1"#,
     ] {
         assert!(page.contains(part), "{part} is not in\n{page}");
     }
-    running.signal(Signal::Terminate);
-    running.end().await.unwrap();
 }
 
-#[tokio::test]
-async fn addresses_are_a_line_each() {
+#[tokio::test(start_paused = true)]
+async fn a_request_id_comes_back_over_grpc_too() {
     let running = start(&[]).await;
-    let Addresses { http, grpc, debug } = running.addresses;
-    let expected = format!(
-        "HTTP listens on http://{http}\ngRPC listens on grpc://{grpc}\ndebug listens on http://{debug}\n"
-    );
-    assert_eq!(running.addresses.to_string(), expected);
-    running.signal(Signal::Terminate);
-    running.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_port_alone_is_reached_by_loopback() {
-    let running = start(&["--http-addr", ":0"]).await;
-    let address = SocketAddr::from(([127, 0, 0, 1], running.addresses.http.port()));
-    assert!(ask(address, "/health").await.starts_with("HTTP/1.1 200 "));
-    running.signal(Signal::Terminate);
-    running.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_port_in_use_is_an_error_that_names_the_flag() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    for flag in ["--http-addr", "--grpc-addr", "--debug-addr"] {
-        let (_signals, heard) = mpsc::channel(2);
-        let error = serve(flags(&[flag, &*address]), heard.into(), |_| panic!("it listens"))
-            .await
-            .unwrap_err();
-        let said = error.to_string();
-        assert!(said.contains(&format!("cannot listen on {address} ({flag})")), "{said}");
-        assert!(said.contains("in use"), "{said}");
+    let mut client = GreeterClient::new(running.grpc.channel());
+    for name in ["Ada", ""] {
+        let mut request = tonic::Request::new(GreetingRequest { name: name.to_owned() });
+        request.metadata_mut().insert("x-request-id", "the-id".parse().unwrap());
+        let metadata = match timeout(LIMIT, client.greeting(request)).await.unwrap() {
+            Ok(reply) => reply.metadata().clone(),
+            Err(status) => status.metadata().clone(),
+        };
+        assert_eq!(metadata.get("x-request-id").unwrap(), "the-id", "{name:?}");
     }
 }
 
-#[tokio::test]
-async fn a_host_of_another_machine_is_an_error_that_names_the_flag() {
-    let (_signals, heard) = mpsc::channel(2);
-    let flags = flags(&["--grpc-addr", "192.0.2.1:0"]);
-    let error = serve(flags, heard.into(), |_| panic!("it listens")).await.unwrap_err();
-    assert!(error.to_string().contains("(--grpc-addr)"), "{error}");
+#[tokio::test(start_paused = true)]
+async fn an_output_that_fails_stops_it_before_anybody_is_told_of_it() {
+    let agent = Fake::default();
+    let running = begun(&[], Some(agent.clone()), Err("nobody reads")).await;
+    let [http, grpc, debug] = [&running.http, &running.grpc, &running.debug].map(Dial::clone);
+    let error = running.end().await.unwrap_err();
+    assert_eq!(error.to_string(), "nobody reads");
+    for dial in [http, grpc, debug] {
+        dial.closed().await;
+    }
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(agent.tried(), 0);
 }
 
-/// Waits until a page of the debug port is as it is wanted.
-async fn until(debug: SocketAddr, target: &str, wanted: impl Fn(&str) -> bool) {
-    timeout(LIMIT, async { while !wanted(&ask(debug, target).await) {} }).await.unwrap();
+// ===== registry =====
+
+#[tokio::test(start_paused = true)]
+async fn both_ports_are_registered_while_it_serves() {
+    let agent = Fake::default();
+    let running = begun(&[], Some(agent.clone()), Ok(())).await;
+    registered(&agent).await;
+    let names = agent
+        .services()
+        .into_iter()
+        .map(|service| (service.instance.service.clone(), service.instance.address.to_string()));
+    let expected = [("hello", "10.0.0.1:9110"), ("hello-grpc", "10.0.0.1:9120")];
+    let expected = expected.map(|(name, address)| (name.to_owned(), address.to_owned()));
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+    let page = running.debug.ask("/metrics").await;
+    assert!(page.lines().any(|line| line.starts_with("sd_registered{") && line.ends_with(" 1")));
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
+    assert_eq!(agent.ids(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_absent_stops_nothing() {
+    let agent = Fake::default().down(true);
+    let running = begun(&["--drain-delay", "0s"], Some(agent.clone()), Ok(())).await;
+    sleep(Duration::from_mins(1)).await;
+    assert!(agent.tried() > 2, "it was tried {} times", agent.tried());
+    assert!(running.http.ask("/health").await.starts_with("HTTP/1.1 200 "));
+    let page = running.debug.ask("/metrics").await;
+    assert!(page.lines().any(|line| line.starts_with("sd_registered{") && line.ends_with(" 0")));
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_comes_later_is_told_then() {
+    let agent = Fake::default().down(true);
+    let running = begun(&[], Some(agent.clone()), Ok(())).await;
+    sleep(Duration::from_mins(1)).await;
+    let agent = agent.down(false);
+    registered(&agent).await;
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
+    assert_eq!(agent.ids(), [""; 0]);
+}
+
+// ===== end =====
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_in_order() {
+    let agent = Fake::default().slow(Duration::from_secs(1));
+    let running = begun(&["--drain-delay", "3s"], Some(agent.clone()), Ok(())).await;
+    registered(&agent).await;
+    let mut stream = running.in_flight().await;
+
+    let began = Instant::now();
+    running.signal(Signal::Terminate);
+    running.until_it_is_not_ready().await;
+    assert_eq!(began.elapsed(), Duration::ZERO, "readiness waits");
+    assert_eq!(agent.ids().len(), 2, "it is deregistered first");
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(agent.ids(), [""; 0], "it is still registered");
+    assert!(running.http.ask("/greeting?name=Ada").await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(running.grpc.greeting().await.unwrap(), "Hello, Ada!");
+
+    running.http.closed().await;
+    running.grpc.closed().await;
+    assert_eq!(began.elapsed().as_secs(), 4, "the delay begins once the registry forgot it");
+    sleep(Duration::from_secs(2)).await;
+    let live = running.debug.ask("/health/live").await;
+    assert!(live.starts_with("HTTP/1.1 200 "), "the debug port is off before it has drained");
+    stream.write_all(b"ow").await.unwrap();
+    assert!(rest(stream).await.starts_with("HTTP/1.1 200 "));
+    let debug = running.debug.clone();
+    running.end().await.unwrap();
+    debug.connect().unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_in_flight_is_finished() {
     let running = start(&[]).await;
-    let Addresses { http, debug, .. } = running.addresses;
-    let mut stream = TcpStream::connect(http).await.unwrap();
-    let begin = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: greeter\r\ncontent-length: 4\r\n\r\nsl";
-    stream.write_all(begin).await.unwrap();
-    let in_flight = r#"serve_requests_in_flight{server="http"} 1"#;
-    until(debug, "/metrics", |page| page.contains(in_flight)).await;
-
+    let mut stream = running.in_flight().await;
     running.signal(Signal::Terminate);
-    until(debug, "/health/ready", |page| page.starts_with("HTTP/1.1 503 ")).await;
     // The drain closes the listener: what is seen next comes after it began.
-    timeout(LIMIT, async { while TcpStream::connect(http).await.is_ok() {} }).await.unwrap();
+    running.http.closed().await;
     stream.write_all(b"ow").await.unwrap();
-    let mut reply = String::new();
-    timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+    let reply = rest(stream).await;
     assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
     assert!(reply.ends_with(r#"{"greeting":"Hello, Ada!"}"#), "{reply}");
     running.end().await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_does_not_finish_is_cut_and_told() {
     let running = start(&["--drain-timeout", "50ms"]).await;
-    let Addresses { http, debug, .. } = running.addresses;
-    let mut stream = TcpStream::connect(http).await.unwrap();
-    let begin = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: greeter\r\ncontent-length: 4\r\n\r\nsl";
-    stream.write_all(begin).await.unwrap();
-    let in_flight = r#"serve_requests_in_flight{server="http"} 1"#;
-    until(debug, "/metrics", |page| page.contains(in_flight)).await;
+    let _stream = running.in_flight().await;
+    let began = Instant::now();
     running.signal(Signal::Terminate);
     let error = running.end().await.unwrap_err();
     assert!(Report(&*error).to_string().contains("/greeting"), "{}", Report(&*error));
+    let took = began.elapsed();
+    assert!((50..100).contains(&took.as_millis()), "it was cut after {took:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_it_drains_it_is_not_ready_and_serves_on() {
     let running = start(&["--drain-delay", "1s"]).await;
-    let Addresses { http, debug, .. } = running.addresses;
     running.signal(Signal::Terminate);
-    until(debug, "/health/ready", |page| page.starts_with("HTTP/1.1 503 ")).await;
-    let health = ask(http, "/health").await;
+    running.until_it_is_not_ready().await;
+    let health = running.http.ask("/health").await;
     assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
-    assert!(ask(http, "/greeting?name=Ada").await.starts_with("HTTP/1.1 200 "));
+    assert!(running.http.ask("/greeting?name=Ada").await.starts_with("HTTP/1.1 200 "));
     running.end().await.unwrap();
 }
 
@@ -228,48 +392,72 @@ async fn it_serves_on_for_the_delay_however_long_it_ran_before() {
     let began = Instant::now();
     running.signal(Signal::Terminate);
     running.end().await.unwrap();
-    let took = began.elapsed();
-    assert!((5..7).contains(&took.as_secs()), "it ended after {took:?}");
+    assert_eq!(began.elapsed().as_secs(), 5);
 }
 
-#[tokio::test]
-async fn a_registry_that_is_absent_stops_nothing() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
-    let running = start(&["--consul-addr", &closed, "--drain-delay", "0s"]).await;
-    let Addresses { http, debug, .. } = running.addresses;
-    assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
-    let page = ask(debug, "/metrics").await;
-    assert!(page.contains("sd_registered{"), "{page}");
-    running.signal(Signal::Terminate);
-    running.end().await.unwrap();
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_signal_forces_the_end() {
     let running = start(&["--drain-delay", "2m"]).await;
+    let began = Instant::now();
     running.signal(Signal::Terminate);
-    let debug = running.addresses.debug;
-    until(debug, "/health/ready", |page| page.starts_with("HTTP/1.1 503 ")).await;
+    running.until_it_is_not_ready().await;
     running.signal(Signal::Interrupt);
     let error = running.end().await.unwrap_err();
     assert!(error.downcast_ref::<kit_run::Error>().unwrap().is_forced(), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 0);
 }
 
-#[tokio::test]
-async fn a_request_id_comes_back_over_grpc_too() {
-    let running = start(&[]).await;
-    let address = format!("grpc://{}", running.addresses.grpc);
-    let mut client = GreeterClient::new(kit_transport_grpc::channel(&address).unwrap());
-    for name in ["Ada", ""] {
-        let mut request = tonic::Request::new(GreetingRequest { name: name.to_owned() });
-        request.metadata_mut().insert("x-request-id", "the-id".parse().unwrap());
-        let metadata = match timeout(LIMIT, client.greeting(request)).await.unwrap() {
-            Ok(reply) => reply.metadata().clone(),
-            Err(status) => status.metadata().clone(),
-        };
-        assert_eq!(metadata.get("x-request-id").unwrap(), "the-id", "{name:?}");
+// ===== log =====
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
-    drop(client);
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Written {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What is logged of a life with one greeting.
+async fn logged(filter: &str) -> String {
+    let written = Written::default();
+    let _until_the_end =
+        tracing::subscriber::set_default(subscriber(filter, Format::Logfmt, written.clone()));
+    let running = start(&[]).await;
+    running.http.ask("/greeting?name=Ada").await;
     running.signal(Signal::Terminate);
     running.end().await.unwrap();
+    let bytes = written.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_logged_step_by_step() {
+    let log = logged("greeter::serve=info").await;
+    let steps = ["SIGTERM", "readiness off", "deregister", "drain delay", "drain", "debug off"];
+    let lines: Vec<_> = log.lines().collect();
+    assert_eq!(lines.len(), steps.len(), "{log}");
+    for (line, step) in lines.iter().zip(steps) {
+        assert!(line.contains(&format!("\"stopping: {step}\"")), "{step}: {line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_the_service_are_logged_at_debug_level_only() {
+    let call = |line: &&str| line.contains("greeting(") && line.contains("Hello, Ada!");
+    assert_eq!(logged("greeter=debug").await.lines().filter(call).count(), 1);
+    assert_eq!(logged("info").await.lines().filter(call).count(), 0);
 }

@@ -43,7 +43,8 @@ fn says_how_long_a_name_may_be() {
 
 #[test]
 fn logging_says_each_call_and_its_result_in_one_line() {
-    let service = Logging(Greeter, |call| SAID.with_borrow_mut(|said| said.push(call.to_string())));
+    let service =
+        Logging(Greeter, Some(|call| SAID.with_borrow_mut(|said| said.push(call.to_string()))));
     assert_eq!(service.greeting("Ada").unwrap(), "Hello, Ada!");
     assert_eq!(service.greeting("a\nb").unwrap(), "Hello, a\nb!");
     assert_eq!(service.greeting(""), Err(Error::EmptyName));
@@ -56,4 +57,12 @@ fn logging_says_each_call_and_its_result_in_one_line() {
         "health() = true",
     ];
     assert_eq!(said, expected);
+}
+
+#[test]
+fn logging_without_a_function_is_the_service_alone() {
+    let service = Logging(Greeter, None);
+    assert_eq!(service.greeting("Ada").unwrap(), "Hello, Ada!");
+    assert_eq!(service.greeting(""), Err(Error::EmptyName));
+    assert!(service.health());
 }

@@ -1,0 +1,119 @@
+//! What watches requests and servers.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "memory/agent.rs"]
+mod agent;
+
+use ::http::{Extensions, HeaderMap};
+use agent::Fake;
+use greeter::{
+    discovery::{Registry, deregister, register},
+    hooks::{grpc, http, registered, watched},
+    transport::grpc::{ARTICLE, GREETING},
+};
+use kit_endpoint::Kind;
+use kit_metrics::Prometheus;
+use kit_serve::{Listener, Peer};
+use kit_transport::{Call, Hook, Protocol, RequestId, Watch};
+use std::{future::pending, io, time::Duration};
+use tokio::{
+    io::DuplexStream,
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+/// Has `hook` see a call that nothing answers, and returns what it put by.
+fn seen(hook: &impl Hook, call: &Call<'_>) -> Extensions {
+    let mut extensions = Extensions::new();
+    let mut watch = Watch::new(hook.before(call, &mut extensions));
+    watch.failed_with(Kind::Unimplemented, None);
+    watch.finish();
+    extensions
+}
+
+#[test]
+fn a_request_over_http_has_an_id_and_is_measured_by_its_route() {
+    let metrics = Prometheus::new();
+    let headers = HeaderMap::new();
+    let call = Call::new(Protocol::Http, "GET", &headers).route(Some("/greeting"));
+    let extensions = seen(&http(&metrics), &call);
+    assert!(extensions.get::<RequestId>().is_some());
+    let page = metrics.render();
+    let count = "http_server_request_duration_seconds_count{";
+    let line = page.lines().find(|line| line.starts_with(count)).unwrap();
+    assert!(line.contains(r#"http_route="/greeting""#) && line.ends_with(" 1"), "{line}");
+}
+
+#[test]
+fn a_request_over_grpc_has_an_id_and_is_measured_by_its_method_if_that_is_ours() {
+    let metrics = Prometheus::new();
+    let headers = HeaderMap::new();
+    let hook = grpc(&metrics);
+    for method in [&GREETING[1..], &ARTICLE[1..], "made.Up/ByACaller"] {
+        let extensions = seen(&hook, &Call::new(Protocol::Grpc, method, &headers));
+        assert!(extensions.get::<RequestId>().is_some());
+    }
+    let page = metrics.render();
+    for method in ["greeter.v1.Greeter/Greeting", "pb.Greeter/Greeting"] {
+        assert!(page.contains(&format!("rpc_method=\"{method}\"")), "{method}: {page}");
+    }
+    assert!(!page.contains("made.Up"), "{page}");
+}
+
+/// A listener to which nobody comes.
+struct Nobody;
+
+impl Listener for Nobody {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        pending().await
+    }
+}
+
+#[test]
+fn a_server_is_measured_under_its_name() {
+    let metrics = Prometheus::new();
+    let server = kit_serve::serve(Nobody, axum::Router::new());
+    let _server = watched("http", server, &metrics);
+    let page = metrics.render();
+    assert!(page.contains(r#"serve_connections_total{server="http"} 0"#), "{page}");
+}
+
+/// What the page says of either name.
+fn are_registered(metrics: &Prometheus) -> Vec<String> {
+    let page = metrics.render();
+    let lines = page.lines().filter(|line| line.starts_with("sd_registered{"));
+    lines.filter_map(|line| Some(line.rsplit_once(' ')?.1.to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_in_a_registry_are_measured_until_they_are_given_up() {
+    let metrics = Prometheus::new();
+    let (_ready, readiness) = watch::channel(true);
+    let agent = Fake::default().slow(Duration::from_secs(1)).down(true);
+    let (service, host) = ("hello".to_owned(), "10.0.0.1".to_owned());
+    let registry = Registry { consul: agent.clone(), service, host };
+    let names = register(&registry, [9110, 9120], &readiness).unwrap();
+    let logging = tokio::spawn(registered(Some(&names), &metrics));
+    sleep(Duration::from_secs(1)).await;
+    assert!(agent.tried() > 0);
+    assert_eq!(are_registered(&metrics), ["0", "0"]);
+    let agent = agent.down(false);
+    // The keeper tries again after 5 s at most.
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(agent.services().len(), 2);
+    assert_eq!(are_registered(&metrics), ["1", "1"]);
+    assert!(!logging.is_finished());
+    deregister(Some(names)).await.unwrap();
+    assert_eq!(agent.ids(), [""; 0]);
+    timeout(Duration::from_mins(1), logging).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_a_registry_there_is_nothing_to_log() {
+    let metrics = Prometheus::new();
+    registered(None, &metrics).await;
+    assert!(!metrics.render().contains("sd_registered"));
+}

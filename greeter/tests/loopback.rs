@@ -1,0 +1,198 @@
+//! The same over real ports, those of loopback: what the tests of the rooms
+//! put in the place of a socket, done by the system.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+use greeter::{
+    call::{OtherPort, call},
+    flags::{Command, Serve, parse},
+    listen::{Addresses, NotBound, Ports, reached_from, registry},
+    serve::serve,
+};
+use kit_run::Signal;
+use kit_transport::Report;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+use tower::BoxError;
+
+/// More than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn flags(more: &[&str]) -> Serve {
+    let mut args = Vec::new();
+    for name in ["--http-addr", "--grpc-addr", "--debug-addr"] {
+        if !more.contains(&name) {
+            args.extend([name, "127.0.0.1:0"]);
+        }
+    }
+    args.extend(more);
+    match parse(args, |_| None) {
+        Ok(Command::Serve(flags)) => flags,
+        other => panic!("{other:?}"),
+    }
+}
+
+struct Running {
+    addresses: Addresses,
+    signals: mpsc::Sender<Signal>,
+    task: JoinHandle<Result<(), BoxError>>,
+}
+
+async fn start(more: &[&str]) -> Running {
+    let (signals, heard) = mpsc::channel(2);
+    let (said, addresses) = oneshot::channel();
+    let flags = flags(more);
+    let ports = Ports::bind(&flags).await.unwrap();
+    let registry = registry(&flags).await.unwrap();
+    let task = tokio::spawn(async move {
+        serve(&flags, ports, registry, heard.into(), |addresses| {
+            said.send(addresses).unwrap();
+            Ok(())
+        })
+        .await
+    });
+    Running { addresses: timeout(LIMIT, addresses).await.unwrap().unwrap(), signals, task }
+}
+
+impl Running {
+    async fn end(self, signal: Signal) -> Result<(), BoxError> {
+        self.signals.try_send(signal).unwrap();
+        timeout(LIMIT, self.task).await.unwrap().unwrap()
+    }
+}
+
+/// A whole reply to a request.
+async fn ask(address: SocketAddr, target: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: greeter\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+    reply
+}
+
+async fn called(target: &str) -> Result<String, BoxError> {
+    match parse(["call", target, "Ada"], |_| None) {
+        Ok(Command::Call(flags)) => timeout(LIMIT, call(flags)).await.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An address at which nothing listens.
+async fn closed() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn serves_and_stops_by_either_signal() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        let running = start(&[]).await;
+        let Addresses { http, grpc, debug } = running.addresses;
+        for target in [format!("http://{http}"), format!("grpc://{grpc}")] {
+            assert_eq!(called(&target).await.unwrap(), "Hello, Ada!", "{target}");
+        }
+        assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
+        assert!(ask(debug, "/health/ready").await.starts_with("HTTP/1.1 200 "));
+        running.end(signal).await.unwrap();
+        for address in [http, grpc, debug] {
+            TcpStream::connect(address).await.unwrap_err();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_alone_is_reached_by_loopback() {
+    let running = start(&["--http-addr", ":0"]).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], running.addresses.http.port()));
+    assert!(ask(address, "/health").await.starts_with("HTTP/1.1 200 "));
+    running.end(Signal::Terminate).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_port_in_use_is_named_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [first, second] = [&taken, &other].map(|port| port.local_addr().unwrap().to_string());
+    for [one, another] in [
+        ["--http-addr", "--grpc-addr"],
+        ["--http-addr", "--debug-addr"],
+        ["--grpc-addr", "--debug-addr"],
+    ] {
+        let error = Ports::bind(&flags(&[one, &first, another, &second])).await.unwrap_err();
+        let said = error.to_string();
+        for (address, flag) in [(&first, one), (&second, another)] {
+            assert!(said.contains(&format!("cannot listen on {address} ({flag})")), "{said}");
+        }
+        assert_eq!(said.matches("the port is in use").count(), 2, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_another_machine_is_an_error_that_names_the_flag() {
+    let error: NotBound = Ports::bind(&flags(&["--grpc-addr", "192.0.2.1:0"])).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("cannot listen on 192.0.2.1:0 (--grpc-addr)"), "{said}");
+    assert!(!said.contains("--http-addr"), "{said}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_absent_stops_nothing() {
+    let gone = closed().await.to_string();
+    let running = start(&["--consul-addr", &gone, "--drain-delay", "0s"]).await;
+    let Addresses { http, debug, .. } = running.addresses;
+    assert!(ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
+    let page = ask(debug, "/metrics").await;
+    assert!(page.contains("sd_registered{"), "{page}");
+    running.end(Signal::Terminate).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_of_this_machine_reaches_it_by_loopback() {
+    assert_eq!(reached_from("127.0.0.1:8500").await, Ipv4Addr::LOCALHOST);
+    assert!(reached_from("localhost:8500").await.is_loopback());
+}
+
+#[tokio::test]
+async fn a_registry_whose_name_is_not_known_yet_does_not_keep_it_from_having_an_address() {
+    // No resolver asks anybody for a name with an empty label.
+    let address = reached_from("no..name:8500").await;
+    assert!(!address.is_unspecified());
+    // The way out of this machine, if there is one.
+    assert_eq!(address, reached_from("192.0.2.1:8500").await);
+}
+
+#[tokio::test]
+async fn a_greeter_that_is_not_there_is_told() {
+    let gone = closed().await;
+    for target in [format!("http://{gone}"), format!("grpc://{gone}")] {
+        let error = called(&target).await.unwrap_err();
+        let said = Report(&*error).to_string();
+        assert!(said.starts_with("cannot reach the serv"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_other_port_is_told_with_what_to_write() {
+    let running = start(&[]).await;
+    let Addresses { http, grpc, debug } = running.addresses;
+    for (asked, advice) in [
+        (format!("http://{grpc}"), format!("write grpc://{grpc}")),
+        (format!("grpc://{http}"), format!("write http://{http}")),
+        (format!("grpc://{debug}"), format!("write http://{debug}")),
+        (format!("http://{debug}"), format!("write grpc://{debug}")),
+    ] {
+        let error = called(&asked).await.unwrap_err();
+        assert!(error.is::<OtherPort>(), "{asked}: {error}");
+        assert!(error.to_string().ends_with(&advice), "{asked}: {error}");
+    }
+    running.end(Signal::Terminate).await.unwrap();
+}
