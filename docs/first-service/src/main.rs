@@ -79,23 +79,11 @@ mod pb {
     tonic::include_proto!("greeter.v1");
 }
 
-use kit_transport_grpc::{GrpcLayer, Health, Unary};
-use pb::{GreetingRequest, GreetingResponse, greeter_server};
+use kit_transport_grpc::{GrpcLayer, Health};
+use pb::{GreetingRequest, GreetingResponse};
 use std::convert::Infallible;
 use tokio::sync::watch;
-use tonic::{Response, Status, service::Routes};
-
-struct Greeter<S>(S);
-
-#[tonic::async_trait]
-impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Greeter<S> {
-    async fn greeting(
-        &self,
-        request: tonic::Request<GreetingRequest>,
-    ) -> Result<Response<GreetingResponse>, Status> {
-        self.0.serve(request).await
-    }
-}
+use tonic::service::Routes;
 
 fn decode(request: GreetingRequest) -> Result<Hello, Infallible> {
     Ok(Hello { name: request.name })
@@ -109,10 +97,10 @@ fn grpc(
     greeting: impl Endpoint<Hello, Response = Greeting, Error = Error>,
     ready: watch::Receiver<bool>,
 ) -> Router {
-    let greeter = Greeter(kit_transport_grpc::Server::new(greeting, decode, encode));
-    Routes::new(greeter_server::GreeterServer::new(greeter))
-        .add_service(Health::new(ready).into_server())
+    let greeting = kit_transport_grpc::Server::new(greeting, decode, encode);
+    Routes::new(Health::new(ready).into_server())
         .into_axum_router()
+        .route_service("/greeter.v1.Greeter/Greeting", greeting)
         .layer(
             GrpcLayer::new()
                 .hook(RequestIds)

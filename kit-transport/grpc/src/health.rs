@@ -63,6 +63,13 @@ impl Health {
         self
     }
 
+    /// Answers for the services of those names too, as for the whole.
+    #[must_use]
+    pub fn services<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        let ready = self.whole.clone();
+        names.into_iter().fold(self, |health, name| health.service(name, ready.clone()))
+    }
+
     /// Returns the gRPC service, to be mounted beside the others.
     #[must_use]
     pub fn into_server(self) -> HealthServer<Self> {

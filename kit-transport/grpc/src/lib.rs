@@ -2,26 +2,25 @@
 //!
 //! A server has two parts. A [`Server`] is one method, unary or of streams: it
 //! decodes a message, calls an endpoint, encodes its reply, and maps its faults
-//! to a status with the details of `google.rpc`. A [`GrpcLayer`] surrounds the generated servers
-//! as a whole: it runs the hooks, for unknown methods too, keeps the deadline
-//! that the caller set in `grpc-timeout`, and sees how each call really ended,
-//! trailers included. Routing is tonic's, and so is the code that is generated
-//! from a `.proto`. A [`Client`] is an endpoint again, whose other side is
-//! another service.
+//! to a status with the details of `google.rpc`. A [`GrpcLayer`] surrounds all
+//! the methods of a port: it runs the hooks, for unknown methods too, keeps the
+//! deadline that the caller set in `grpc-timeout`, and sees how each call really
+//! ended, trailers included. Routing is axum's, which tonic's routes are made
+//! of. A [`Client`] is an endpoint again, whose other side is another service.
 //!
 //! # Example
 //!
 //! ```
 //! use kit_endpoint::{Fault, Kind, Request};
 //! use kit_transport::{End, RequestIds};
-//! use kit_transport_grpc::{GrpcLayer, Server, Unary};
+//! use kit_transport_grpc::{GrpcLayer, Server};
 //! use std::convert::Infallible;
 //! use tonic::service::Routes;
 //! use tower::{Layer, service_fn};
-//! # mod pb {
-//! #     include!("../tests/support/pb.rs");
-//! # }
-//! use pb::{GreetingRequest, GreetingResponse, greeter_server};
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct GreetingRequest { #[prost(string, tag = "1")] name: String }
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct GreetingResponse { #[prost(string, tag = "1")] greeting: String }
 //!
 //! #[derive(Debug, thiserror::Error)]
 //! #[error("the name is empty: say whom to greet")]
@@ -46,25 +45,14 @@
 //!     Ok(GreetingResponse { greeting })
 //! }
 //!
-//! /// The generated trait, method by method.
-//! struct Greeter<S>(S);
-//!
-//! #[tonic::async_trait]
-//! impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Greeter<S> {
-//!     async fn greeting(
-//!         &self,
-//!         request: tonic::Request<GreetingRequest>,
-//!     ) -> Result<tonic::Response<GreetingResponse>, tonic::Status> {
-//!         self.0.serve(request).await
-//!     }
-//! }
-//!
-//! let greeter = Greeter(Server::new(service_fn(greeting), decode, encode));
-//! let routes = Routes::new(greeter_server::GreeterServer::new(greeter));
+//! let greeting = Server::new(service_fn(greeting), decode, encode);
+//! let router = Routes::default()
+//!     .into_axum_router()
+//!     .route_service("/greeter.v1.Greeter/Greeting", greeting);
 //! let service = GrpcLayer::new()
 //!     .hook(RequestIds)
 //!     .finally(|end: &End| println!("{} in {:?}", end.outcome, end.duration))
-//!     .layer(routes);
+//!     .layer(router);
 //! // `service` is a tower service of `http` messages, for any HTTP/2 server.
 //! # let _ = service;
 //! ```
@@ -83,14 +71,39 @@
 //! replies responds with a `Stream` of `Result<Item, E>`, one that takes a
 //! stream finds it as the message, [`server::Incoming`]. [`Server`] serves
 //! them by [`server_streaming`](Server::server_streaming),
-//! [`client_streaming`](Server::client_streaming) and [`bidi`](Server::bidi),
-//! and generated traits call it by [`ServerStreaming`], [`ClientStreaming`]
-//! and [`Bidi`], whose `Replies` is what `type GreetingsStream` is to be. A
+//! [`client_streaming`](Server::client_streaming) and [`bidi`](Server::bidi). A
 //! fault amid the stream is the status of its trailers; a peer that leaves
 //! drops the endpoint's stream, and so does the deadline.
 //!
 //! A [`Client`] has the same shapes, and what it replies with is a stream of
 //! the same form, [`client::Replies`]. Dropped, it cancels the call.
+//!
+//! # Generated servers
+//!
+//! What tonic generates of a `.proto`'s services is not needed, but fits: the
+//! methods of a generated trait call a [`Server`] by [`Unary`],
+//! [`ServerStreaming`], [`ClientStreaming`] and [`Bidi`]. The `Replies` of these
+//! are what `type GreetingsStream` is to be.
+//!
+//! ```
+//! use kit_transport_grpc::Unary;
+//! # mod pb {
+//! #     include!("../tests/support/pb.rs");
+//! # }
+//! use pb::{GreetingRequest, GreetingResponse, greeter_server};
+//!
+//! struct Greeter<S>(S);
+//!
+//! #[tonic::async_trait]
+//! impl<S: Unary<GreetingRequest, GreetingResponse>> greeter_server::Greeter for Greeter<S> {
+//!     async fn greeting(
+//!         &self,
+//!         request: tonic::Request<GreetingRequest>,
+//!     ) -> Result<tonic::Response<GreetingResponse>, tonic::Status> {
+//!         self.0.serve(request).await
+//!     }
+//! }
+//! ```
 //!
 //! # Metadata
 //!
@@ -103,10 +116,9 @@
 //!
 //! # Limits and compression
 //!
-//! Of a server they are set where tonic's generated servers have them
-//! (`GreeterServer::new(greeter).max_decoding_message_size(65536)`,
-//! `.accept_compressed(..)`, `.send_compressed(..)`), of a client on the
-//! [`Client`]. By default messages of up to 4 MiB are read, and none is
+//! They are set on the [`Server`] and on the [`Client`]
+//! (`.max_decoding_message_size(65536)`, `.accept_compressed(..)`,
+//! `.send_compressed(..)`), and under a generated server on that. By default messages of up to 4 MiB are read, and none is
 //! compressed.
 //!
 //! # Requests that no method reads
@@ -155,6 +167,7 @@
 //! - `gzip`: messages compressed by gzip, where servers and clients ask for it.
 //! - `health`: `grpc.health.v1`, fed by readiness.
 //! - `reflection`: server reflection, v1 and v1alpha.
+//! - `routes`: the two of them, mounted in tonic's `Routes`.
 
 #[cfg(feature = "channel")]
 mod channel;
@@ -164,6 +177,8 @@ pub mod edge;
 pub mod health;
 #[cfg(feature = "reflection")]
 mod reflection;
+#[cfg(feature = "routes")]
+mod routes;
 pub mod server;
 pub mod shape;
 mod status;
@@ -174,6 +189,8 @@ pub use self::channel::{BadAddress, CONNECT_TIMEOUT, channel};
 pub use self::health::Health;
 #[cfg(feature = "reflection")]
 pub use self::reflection::{BadDescriptor, reflection};
+#[cfg(feature = "routes")]
+pub use self::routes::routes;
 pub use self::{
     client::{CallError, Client, ReceivedMetadata, Rejection},
     edge::{Grpc, GrpcLayer, ReplyMetadata},

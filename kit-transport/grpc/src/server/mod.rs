@@ -3,6 +3,7 @@
 mod error;
 pub mod future;
 mod incoming;
+mod mount;
 mod replies;
 mod service;
 mod streaming;
@@ -11,6 +12,7 @@ mod unary;
 pub use self::{
     error::ReadError,
     incoming::Incoming,
+    mount::Mount,
     replies::Replies,
     service::Server,
     streaming::{Bidi, ClientStreaming, ServerStreaming},

@@ -1,5 +1,5 @@
 use super::{
-    Incoming, Replies,
+    Incoming, Mount, Replies,
     future::{ResponseFuture, StreamFuture},
 };
 use crate::{
@@ -8,25 +8,69 @@ use crate::{
     shape::{Bidi, ClientStreaming, ServerStreaming, Unary},
 };
 use http::Extensions;
+use http_body::Body;
 use kit_endpoint::{Carries, Endpoint, Expires, Fault, Request};
+use prost::Message;
 use std::{
     any::type_name,
+    convert::Infallible,
     fmt,
     marker::PhantomData,
     task::{Context, Poll},
 };
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::{
+    Status, Streaming,
+    codec::{CompressionEncoding, EnabledCompressionEncodings},
+    codegen::{BoxFuture, StdError},
+    server::Grpc,
+};
+use tonic_prost::ProstCodec;
 use tower::util::Oneshot;
 use tower_service::Service;
 
 /// Serves an endpoint as a gRPC method, of the shape `K`.
 ///
-/// It is what tonic calls a `UnaryService` (`ServerStreamingService`, ...); a
-/// method of a generated trait calls it by
-/// [`Unary::serve`](super::Unary::serve) and its like. It reads each message
-/// with `decode`, waits for the endpoint, and writes each reply with `encode`;
-/// a fault of any of the three becomes a status, by `X`.
+/// It reads each message, an `M`, with `decode`, waits for the endpoint, and
+/// writes each reply, an `R`, with `encode`; a fault of any of the three becomes
+/// a status, by `X`.
+///
+/// It is mounted in one of two ways. It is a service of `http` messages, for a
+/// router to have at the path of its method: no code need be generated but the
+/// messages, and one endpoint may answer under many names.
+///
+/// ```
+/// use axum::Router;
+/// use kit_endpoint::{Panicked, Request};
+/// use kit_transport_grpc::Server;
+/// use std::convert::Infallible;
+/// use tonic::service::Routes;
+/// use tower::service_fn;
+/// # #[derive(Clone, PartialEq, prost::Message)]
+/// # struct GreetingRequest { #[prost(string, tag = "1")] name: String }
+/// # #[derive(Clone, PartialEq, prost::Message)]
+/// # struct GreetingResponse { #[prost(string, tag = "2")] greeting: String }
+///
+/// async fn greeting(request: Request<String>) -> Result<String, Panicked> {
+///     Ok(format!("Hello, {}!", request.message()))
+/// }
+///
+/// let decode = |ask: GreetingRequest| Ok::<_, Infallible>(ask.name);
+/// let encode = |greeting: String| Ok::<_, Infallible>(GreetingResponse { greeting });
+/// let greeting = Server::new(service_fn(greeting), decode, encode)
+///     .max_decoding_message_size(64 << 10);
+/// // tonic's routes, because they answer unknown methods as gRPC asks.
+/// let router: Router = Routes::default()
+///     .into_axum_router()
+///     .route_service("/greeter.v1.Greeter/Greeting", greeting.clone())
+///     .route_service("/greeter.v2.Greeter/Greeting", greeting);
+/// # let _ = router;
+/// ```
+///
+/// Or a method of a generated trait calls it, by
+/// [`Unary::serve`](super::Unary::serve) and its like: it is what tonic calls a
+/// `UnaryService` (`ServerStreamingService`, ...). Limits and compression are
+/// then those of the generated server, and not of this one.
 ///
 /// | shape | the endpoint takes | and replies with |
 /// |---|---|---|
@@ -45,26 +89,39 @@ use tower_service::Service;
 /// Hooks and deadlines are the [`GrpcLayer`](crate::GrpcLayer)'s: it puts the
 /// deadline among the request's extensions, and from there it goes into the
 /// [`Request`](kit_endpoint::Request). Without the layer there is none.
-#[derive(Clone)]
-pub struct Server<E, D, N, X = Rich, K = Unary> {
+pub struct Server<E, M, R, D, N, X = Rich, K = Unary> {
     endpoint: E,
     decode: D,
     encode: N,
     encode_error: X,
-    shape: PhantomData<fn() -> K>,
+    options: Options,
+    messages: PhantomData<fn(M, K) -> R>,
+}
+
+/// What a generated server has for all its methods, for one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    accept: EnabledCompressionEncodings,
+    send: EnabledCompressionEncodings,
+    max_decoding: Option<usize>,
+    max_encoding: Option<usize>,
 }
 
 // ===== impl Server =====
 
-impl<E, D, N> Server<E, D, N> {
+impl<E, M, R, D, N> Server<E, M, R, D, N> {
     /// Serves `endpoint`, reading with `decode` and writing with `encode`: one
     /// message each way.
-    pub const fn new(endpoint: E, decode: D, encode: N) -> Self {
+    pub fn new<Req, DE, T, NE>(endpoint: E, decode: D, encode: N) -> Self
+    where
+        D: Fn(M) -> Result<Req, DE>,
+        N: Fn(T) -> Result<R, NE>,
+    {
         Self::of(endpoint, decode, encode)
     }
 }
 
-impl<E, D, N> Server<E, D, N, Rich, ServerStreaming> {
+impl<E, M, R, D, N> Server<E, M, R, D, N, Rich, ServerStreaming> {
     /// Serves `endpoint`, whose response is a stream; `encode` writes each item.
     ///
     /// ```
@@ -86,12 +143,16 @@ impl<E, D, N> Server<E, D, N, Rich, ServerStreaming> {
     /// let greetings = Server::server_streaming(service_fn(greetings), decode, encode);
     /// # let _ = greetings;
     /// ```
-    pub const fn server_streaming(endpoint: E, decode: D, encode: N) -> Self {
+    pub fn server_streaming<Req, DE, T, NE>(endpoint: E, decode: D, encode: N) -> Self
+    where
+        D: Fn(M) -> Result<Req, DE>,
+        N: Fn(T) -> Result<R, NE>,
+    {
         Self::of(endpoint, decode, encode)
     }
 }
 
-impl<E, D, N> Server<E, D, N, Rich, ClientStreaming> {
+impl<E, M, R, D, N> Server<E, M, R, D, N, Rich, ClientStreaming> {
     /// Serves `endpoint`, whose message is a stream, [`Incoming`]; `decode`
     /// reads each item.
     ///
@@ -119,30 +180,71 @@ impl<E, D, N> Server<E, D, N, Rich, ClientStreaming> {
     /// # fn serves<S: kit_transport_grpc::ClientStreaming<String, u64>>(_: S) {}
     /// # serves(count);
     /// ```
-    pub const fn client_streaming(endpoint: E, decode: D, encode: N) -> Self {
+    pub fn client_streaming<Req, DE, T, NE>(endpoint: E, decode: D, encode: N) -> Self
+    where
+        D: Fn(M) -> Result<Req, DE>,
+        N: Fn(T) -> Result<R, NE>,
+    {
         Self::of(endpoint, decode, encode)
     }
 }
 
-impl<E, D, N> Server<E, D, N, Rich, Bidi> {
+impl<E, M, R, D, N> Server<E, M, R, D, N, Rich, Bidi> {
     /// Serves `endpoint`, whose message and whose response are streams.
-    pub const fn bidi(endpoint: E, decode: D, encode: N) -> Self {
+    pub fn bidi<Req, DE, T, NE>(endpoint: E, decode: D, encode: N) -> Self
+    where
+        D: Fn(M) -> Result<Req, DE>,
+        N: Fn(T) -> Result<R, NE>,
+    {
         Self::of(endpoint, decode, encode)
     }
 }
 
-impl<E, D, N, K> Server<E, D, N, Rich, K> {
-    const fn of(endpoint: E, decode: D, encode: N) -> Self {
-        Self { endpoint, decode, encode, encode_error: Rich, shape: PhantomData }
+impl<E, M, R, D, N, K> Server<E, M, R, D, N, Rich, K> {
+    fn of(endpoint: E, decode: D, encode: N) -> Self {
+        let options = Options::default();
+        Self { endpoint, decode, encode, encode_error: Rich, options, messages: PhantomData }
     }
 }
 
-impl<E, D, N, X, K> Server<E, D, N, X, K> {
+impl<E, M, R, D, N, X, K> Server<E, M, R, D, N, X, K> {
     /// Answers faults with `encode_error`, a function most often. By default
     /// it is [`status`](crate::status()).
-    pub fn encode_error<Y: EncodeError>(self, encode_error: Y) -> Server<E, D, N, Y, K> {
-        let Self { endpoint, decode, encode, shape, .. } = self;
-        Server { endpoint, decode, encode, encode_error, shape }
+    pub fn encode_error<Y: EncodeError>(self, encode_error: Y) -> Server<E, M, R, D, N, Y, K> {
+        let Self { endpoint, decode, encode, options, messages, .. } = self;
+        Server { endpoint, decode, encode, encode_error, options, messages }
+    }
+
+    /// Takes messages of up to `bytes`, before any decompression, and of up
+    /// to as many after it. 4 MiB by default, which is tonic's and gRPC's.
+    #[must_use]
+    pub const fn max_decoding_message_size(mut self, bytes: usize) -> Self {
+        self.options.max_decoding = Some(bytes);
+        self
+    }
+
+    /// Sends messages of up to `bytes`, before any compression; a larger one
+    /// fails the call. Without a limit by default.
+    #[must_use]
+    pub const fn max_encoding_message_size(mut self, bytes: usize) -> Self {
+        self.options.max_encoding = Some(bytes);
+        self
+    }
+
+    /// Takes messages that are compressed so. By default it takes none that
+    /// are, and says so.
+    #[must_use]
+    pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+        self.options.accept.enable(encoding);
+        self
+    }
+
+    /// Compresses what it sends, if the caller takes that. By default nothing
+    /// is compressed.
+    #[must_use]
+    pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+        self.options.send.enable(encoding);
+        self
     }
 
     /// Calls the endpoint with `message`.
@@ -159,7 +261,7 @@ impl<E, D, N, X, K> Server<E, D, N, X, K> {
     }
 
     /// Reads the one message of a call, and calls the endpoint with it.
-    fn decode_and_enter<M, Req, DE>(
+    fn decode_and_enter<Req, DE>(
         &self,
         message: M,
         extensions: Extensions,
@@ -183,7 +285,7 @@ impl<E, D, N, X, K> Server<E, D, N, X, K> {
     }
 }
 
-impl<M, E, D, N, X, Req, DE, R, NE> Service<tonic::Request<M>> for Server<E, D, N, X, Unary>
+impl<E, M, R, D, N, X, Req, DE, NE> Service<tonic::Request<M>> for Server<E, M, R, D, N, X, Unary>
 where
     E: Endpoint<Req>,
     D: Fn(M) -> Result<Req, DE>,
@@ -209,8 +311,8 @@ where
     }
 }
 
-impl<M, E, D, N, X, Req, DE, St, T, SE, R, NE> Service<tonic::Request<M>>
-    for Server<E, D, N, X, ServerStreaming>
+impl<E, M, R, D, N, X, Req, DE, St, T, SE, NE> Service<tonic::Request<M>>
+    for Server<E, M, R, D, N, X, ServerStreaming>
 where
     E: Endpoint<Req, Response = St>,
     D: Fn(M) -> Result<Req, DE>,
@@ -237,8 +339,8 @@ where
     }
 }
 
-impl<M, E, D, N, X, Req, DE, R, NE> Service<tonic::Request<Streaming<M>>>
-    for Server<E, D, N, X, ClientStreaming>
+impl<E, M, R, D, N, X, Req, DE, NE> Service<tonic::Request<Streaming<M>>>
+    for Server<E, M, R, D, N, X, ClientStreaming>
 where
     E: Endpoint<Incoming<M, D>>,
     D: Fn(M) -> Result<Req, DE> + Clone,
@@ -264,8 +366,8 @@ where
     }
 }
 
-impl<M, E, D, N, X, Req, DE, St, T, SE, R, NE> Service<tonic::Request<Streaming<M>>>
-    for Server<E, D, N, X, Bidi>
+impl<E, M, R, D, N, X, Req, DE, St, T, SE, NE> Service<tonic::Request<Streaming<M>>>
+    for Server<E, M, R, D, N, X, Bidi>
 where
     E: Endpoint<Incoming<M, D>, Response = St>,
     D: Fn(M) -> Result<Req, DE> + Clone,
@@ -293,7 +395,54 @@ where
     }
 }
 
-impl<E: fmt::Debug, D, N, X, K> fmt::Debug for Server<E, D, N, X, K> {
+impl<E, M, R, D, N, X, K, B> Service<http::Request<B>> for Server<E, M, R, D, N, X, K>
+where
+    Self: Clone,
+    K: Mount<Self, M, R>,
+    M: Message + Default + 'static,
+    R: Message + 'static,
+    B: Body + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let Options { accept, send, max_decoding, max_encoding } = self.options;
+        let grpc = Grpc::new(ProstCodec::default())
+            .apply_compression_config(accept, send)
+            .apply_max_message_size_config(max_decoding, max_encoding);
+        let reply = K::mount(grpc, self.clone(), request);
+        // The box that generated servers have too: tonic's future has no name.
+        Box::pin(async move { Ok(reply.await) })
+    }
+}
+
+impl<E, M, R, D, N, X, K> Clone for Server<E, M, R, D, N, X, K>
+where
+    E: Clone,
+    D: Clone,
+    N: Clone,
+    X: Clone,
+{
+    fn clone(&self) -> Self {
+        Self {
+            endpoint: self.endpoint.clone(),
+            decode: self.decode.clone(),
+            encode: self.encode.clone(),
+            encode_error: self.encode_error.clone(),
+            options: self.options,
+            messages: PhantomData,
+        }
+    }
+}
+
+impl<E: fmt::Debug, M, R, D, N, X, K> fmt::Debug for Server<E, M, R, D, N, X, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("endpoint", &self.endpoint)
