@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a chore talks to whoever started it")]
 
 mod apt;
+mod certificates;
 mod ci;
 mod clock;
 mod codegen;
@@ -33,6 +34,7 @@ Usage: cargo xtask <chore>
   deploy-lint         lint the Dockerfile and the Kubernetes manifest
   packages            write xtask/packages.txt: what each library crate pulls in
   layers              list the public layers that have no test file of their own
+  certificates        make the certificates of the tests anew, by the openssl command
   codegen [--check]   generate the protobuf code; with --check, only say whether it is stale
   prove [<name>]      run a proof, or list them
 ";
@@ -64,6 +66,7 @@ fn chore(arguments: &[&str]) -> Result {
         ["deploy-lint"] => deploy::lint(),
         ["packages"] => packages::write(&workspace),
         ["layers"] => layers::check(&workspace),
+        ["certificates"] => certificates::write(),
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
         ["prove"] => {

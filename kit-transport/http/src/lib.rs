@@ -91,6 +91,7 @@
 //! | `protobuf` | `application/x-protobuf` bodies, of prost's messages |
 //! | `msgpack` | `application/msgpack` bodies |
 //! | `client` | a pooled hyper client to call with |
+//! | `tls` | `https://` for it, by rustls |
 
 mod client;
 mod error;
@@ -115,10 +116,12 @@ mod server;
 #[cfg(any(feature = "form", feature = "query"))]
 mod urlencoded;
 
+#[cfg(feature = "tls")]
+pub use self::client::{BadCertificate, Tls};
 #[cfg(feature = "client")]
-pub use self::client::{Pool, pool};
+pub use self::client::{Pool, PoolOptions, pool};
 pub use self::{
-    client::{CallError, CallFuture, Client, Rejection},
+    client::{CallError, CallFuture, Client, NotConnected, Rejection},
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},
     reply::{Reply, as_reply},

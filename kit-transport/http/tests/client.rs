@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
-use kit_endpoint::{Fault, Kind};
+use kit_endpoint::{DeadlineLayer, Fault, Kind};
 use kit_transport::{
     Criticality, End, Metadata, Outcome, Protocol, RequestId, deadline::REQUEST_TIMEOUT_MS,
 };
-use kit_transport_http::{CallError, Client, Server, json, query};
+use kit_transport_http::{CallError, Client, NotConnected, Server, json, query};
 use std::{
     convert::Infallible,
     future::{pending, ready},
@@ -21,7 +21,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_test::{assert_pending, task};
-use tower::{BoxError, Service, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 type Kit<T> = kit_endpoint::Request<T>;
 
@@ -205,6 +205,38 @@ async fn a_message_that_cannot_be_encoded_is_not_sent() {
     let error = client.oneshot(Kit::new([1, 2])).await.unwrap_err();
     assert!(matches!(error, CallError::Encode(_)), "{error:?}");
     assert!(error.refused());
+}
+
+#[tokio::test]
+async fn a_call_without_a_connection_is_free_to_be_tried_elsewhere() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("a layer between")]
+    struct Between(#[source] NotConnected);
+
+    let server = service_fn(|_: Request<Full<Bytes>>| async {
+        Err::<Response<Full<Bytes>>, _>(Between(NotConnected::Scheme))
+    });
+    let error = call(server).await.unwrap_err();
+    assert!(matches!(error, CallError::NotConnected(NotConnected::Scheme)), "{error:?}");
+    assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true));
+    // What failed later may have been heard.
+    let server = service_fn(|_: Request<Full<Bytes>>| async {
+        Err::<Response<Full<Bytes>>, BoxError>("reset".into())
+    });
+    assert!(!call(server).await.unwrap_err().refused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_goes_around_a_client() {
+    let silent =
+        service_fn(|_: Request<Full<Bytes>>| pending::<Result<Response<Frames>, BoxError>>());
+    let client = DeadlineLayer::of_request().layer(Client::new(silent, five, text));
+    let within = |left| Kit::new(()).within(Instant::now() + Duration::from_millis(left));
+    let error = client.clone().oneshot(within(40)).await.unwrap_err();
+    assert!(matches!(error, CallError::Expired(_)), "{error:?}");
+    assert_eq!((error.kind(), error.refused()), (Kind::DeadlineExceeded, false));
+    let error = client.oneshot(within(0)).await.unwrap_err();
+    assert_eq!((error.kind(), error.refused()), (Kind::DeadlineExceeded, true));
 }
 
 // ===== hooks =====

@@ -1,5 +1,6 @@
+use super::NotConnected;
 use http::{HeaderMap, StatusCode, header};
-use kit_endpoint::{Details, Fault, Kind};
+use kit_endpoint::{Details, Expired, Fault, Kind};
 use std::{error, fmt, time::Duration};
 
 /// Why a call over HTTP has no reply.
@@ -8,6 +9,10 @@ use std::{error, fmt, time::Duration};
 pub enum CallError {
     /// The message could not be encoded: nothing was sent.
     Encode(Box<dyn Fault>),
+    /// No connection came to stand: nothing was sent.
+    NotConnected(NotConnected),
+    /// The deadline passed first.
+    Expired(Expired),
     /// The request could not be sent, or no head of a reply came.
     Send(Box<dyn error::Error + Send + Sync>),
     /// The reply broke off.
@@ -40,10 +45,29 @@ pub struct Rejection {
 
 // ===== impl CallError =====
 
+impl CallError {
+    /// Tells what failed before a head came: to connect, or later.
+    pub(super) fn unsent(error: Box<dyn error::Error + Send + Sync>) -> Self {
+        match NotConnected::find(&*error) {
+            Some(fact) => Self::NotConnected(fact.clone()),
+            None => Self::Send(error),
+        }
+    }
+}
+
+/// So that a `DeadlineLayer` goes around a client.
+impl From<Expired> for CallError {
+    fn from(fact: Expired) -> Self {
+        Self::Expired(fact)
+    }
+}
+
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encode(_) => f.write_str("cannot encode the request"),
+            Self::NotConnected(fact) => fact.fmt(f),
+            Self::Expired(fact) => fact.fmt(f),
             Self::Send(_) => f.write_str("cannot reach the server"),
             Self::Body(_) => f.write_str("the reply broke off"),
             Self::TooLarge { limit } => write!(f, "the reply has more than {limit} bytes"),
@@ -58,6 +82,9 @@ impl error::Error for CallError {
         match self {
             Self::Encode(fault) | Self::Decode(fault) => Some(&**fault),
             Self::Send(source) | Self::Body(source) => Some(&**source),
+            // Told in their own words, so what follows is their source.
+            Self::NotConnected(fact) => error::Error::source(fact),
+            Self::Expired(fact) => error::Error::source(fact),
             Self::TooLarge { .. } | Self::Rejected(_) => None,
         }
     }
@@ -67,7 +94,8 @@ impl Fault for CallError {
     fn kind(&self) -> Kind {
         match self {
             Self::Encode(fault) => fault.kind(),
-            Self::Send(_) | Self::Body(_) => Kind::Unavailable,
+            Self::NotConnected(_) | Self::Send(_) | Self::Body(_) => Kind::Unavailable,
+            Self::Expired(fact) => fact.kind(),
             Self::TooLarge { .. } | Self::Decode(_) => Kind::Internal,
             Self::Rejected(rejection) => rejection.kind,
         }
@@ -81,7 +109,11 @@ impl Fault for CallError {
     }
 
     fn refused(&self) -> bool {
-        matches!(self, Self::Encode(_))
+        match self {
+            Self::Encode(_) | Self::NotConnected(_) => true,
+            Self::Expired(fact) => fact.refused(),
+            _ => false,
+        }
     }
 
     /// Tells nothing: what a server says to us is not ours to pass on.

@@ -95,7 +95,10 @@ impl<F, B, D, O: Observer> fmt::Debug for CallFuture<F, B, D, O> {
 const fn phase(error: &CallError) -> Phase {
     match error {
         CallError::Encode(_) => Phase::Encode,
-        CallError::Send(_) | CallError::Body(_) => Phase::Send,
+        CallError::NotConnected(_)
+        | CallError::Expired(_)
+        | CallError::Send(_)
+        | CallError::Body(_) => Phase::Send,
         CallError::Rejected(_) => Phase::Endpoint,
         CallError::TooLarge { .. } | CallError::Decode(_) => Phase::Decode,
     }
@@ -121,7 +124,7 @@ impl<F, B, D> State<F, B, D> {
         loop {
             match self.as_mut().project() {
                 StateProj::Sent { reply, sent, limit, decode } => {
-                    let reply = ready!(reply.poll(cx)).map_err(|e| CallError::Send(e.into()))?;
+                    let reply = ready!(reply.poll(cx)).map_err(|e| CallError::unsent(e.into()))?;
                     let decode = decode.take().expect("polled after the reply");
                     let (mut head, body) = reply.into_parts();
                     watch.sent(*sent);

@@ -1,13 +1,21 @@
+#[cfg(feature = "client")]
+mod connect;
 mod error;
 mod future;
+mod not_connected;
 #[cfg(feature = "client")]
 mod pool;
 mod service;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "client")]
-pub use self::pool::{Pool, pool};
+pub use self::pool::{Pool, PoolOptions, pool};
+#[cfg(feature = "tls")]
+pub use self::tls::{BadCertificate, Tls};
 pub use self::{
     error::{CallError, Rejection},
     future::CallFuture,
+    not_connected::NotConnected,
     service::Client,
 };

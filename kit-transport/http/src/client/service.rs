@@ -153,7 +153,7 @@ where
     type Future = CallFuture<S::Future, B, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.service.poll_ready(cx).map_err(|error| CallError::Send(error.into()))
+        self.service.poll_ready(cx).map_err(|error| CallError::unsent(error.into()))
     }
 
     fn call(&mut self, request: Request<T>) -> Self::Future {
