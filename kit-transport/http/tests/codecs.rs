@@ -15,7 +15,7 @@ use http::{Method, Request, Response, header};
 use kit_endpoint::{Details, Fault, Kind};
 use kit_transport_http::{
     DecodeError, form, json, msgpack,
-    path::{self, Template},
+    path::{self, Template, Unfilled},
     protobuf, query,
 };
 use proptest::prelude::*;
@@ -263,11 +263,50 @@ fn a_client_fills_the_template_and_asks_the_rest() {
     let file = |path| BTreeMap::from([("path", path)]);
     assert_eq!(encode(&file("a/b c")).unwrap().uri().path(), "/api/files/a/b%20c");
     for other_path in ["", ".", "..", "a/../b", "a//b", "/"] {
-        encode(&file(other_path)).expect_err(other_path);
+        let unfilled = encode(&file(other_path)).expect_err(other_path);
+        assert!(matches!(&unfilled, Unfilled::Segment { name } if name == "path"), "{unfilled}");
+        assert_eq!((unfilled.kind(), unfilled.refused()), (Kind::InvalidArgument, true));
+        let mut details = Details::default();
+        unfilled.describe(&mut details);
+        assert_eq!(details.violations()[0].field, "path");
     }
-    let encode = path::request(Method::GET, base, "/users/{id}");
-    let missing = encode(&flat()).unwrap_err();
-    assert!(std::error::Error::source(&missing).unwrap().to_string().contains("id is missing"));
+}
+
+#[test]
+fn a_parameter_that_is_missing_is_a_fact_with_its_name() {
+    const USER: Template<'_> = Template::new("/users/{id}");
+    let missing = USER.uri(&http::Uri::from_static("http://localhost"), &flat()).unwrap_err();
+    assert!(matches!(&missing, Unfilled::Missing { name } if name == "id"), "{missing:?}");
+    assert_eq!(missing.to_string(), "the parameter id is missing");
+    assert_eq!(missing.kind(), Kind::Internal, "no caller can mend it");
+    let none = USER.uri(&http::Uri::from_static("http://localhost"), &7).unwrap_err();
+    assert!(matches!(none, Unfilled::Encode(_)), "{none:?}");
+}
+
+#[test]
+fn a_base_keeps_its_path_and_its_query() {
+    #[derive(Serialize)]
+    struct Find {
+        name: &'static str,
+        like: Option<&'static str>,
+    }
+    let template = Template::new("/users/{name}");
+    let uri = |base, like| template.uri(&base, &Find { name: "a b", like }).unwrap().to_string();
+    for (base, plain, asked) in [
+        ("http://h", "http://h/users/a%20b", "http://h/users/a%20b?like=1%262"),
+        ("http://h/", "http://h/users/a%20b", "http://h/users/a%20b?like=1%262"),
+        ("https://h:1/v1", "https://h:1/v1/users/a%20b", "https://h:1/v1/users/a%20b?like=1%262"),
+        (
+            "http://h/v1/?key=x",
+            "http://h/v1/users/a%20b?key=x",
+            "http://h/v1/users/a%20b?key=x&like=1%262",
+        ),
+        ("http://h?", "http://h/users/a%20b", "http://h/users/a%20b?like=1%262"),
+        ("/v1", "/v1/users/a%20b", "/v1/users/a%20b?like=1%262"),
+    ] {
+        assert_eq!(uri(http::Uri::from_static(base), None), plain);
+        assert_eq!(uri(http::Uri::from_static(base), Some("1&2")), asked);
+    }
 }
 
 proptest! {
@@ -281,6 +320,35 @@ proptest! {
         } else {
             let found = path::decode::<Flat>("/a/{name}/b/{age}")(&request.unwrap()).unwrap();
             prop_assert_eq!(found, flat);
+        }
+    }
+
+    #[test]
+    fn what_a_client_asks_beside_the_path_the_server_finds(
+        name in "[^/]{1,9}",
+        rest in "[^/]{1,5}(/[^/]{1,5}){0,3}",
+        query: String,
+    ) {
+        #[derive(Serialize)]
+        struct Ask<'a> {
+            name: &'a str,
+            rest: &'a str,
+            query: &'a str,
+        }
+        const TEMPLATE: Template<'_> = Template::new("/a/{name}/b/{*rest}");
+        let ask = Ask { name: &name, rest: &rest, query: &query };
+        let dots = |text: &str| text.split('/').any(|segment| matches!(segment, "." | ".."));
+        match TEMPLATE.uri(&http::Uri::from_static("http://localhost/base"), &ask) {
+            Err(_) => prop_assert!(dots(&name) || dots(&rest)),
+            Ok(uri) => {
+                // The base is stripped by a router.
+                let uri = uri.to_string().replace("http://localhost/base", "http://localhost");
+                let request = get(&uri);
+                let found: (String, String) = TEMPLATE.decode(&request).unwrap();
+                prop_assert_eq!(found, (name, rest));
+                let found: BTreeMap<String, String> = query::decode(&request).unwrap();
+                prop_assert_eq!(found, BTreeMap::from([("query".to_owned(), query)]));
+            }
         }
     }
 

@@ -44,13 +44,48 @@
 //! assert_eq!((rename.id, rename.name.as_str()), (7, "Ada"));
 //! # }
 //! ```
+//!
+//! A client fills the same template, and what it does not name becomes the
+//! query. What goes into the body as well is said by the encoder:
+//!
+//! ```
+//! # #[cfg(feature = "json")] {
+//! use bytes::Bytes;
+//! use http::{Method, Request, Uri};
+//! use kit_transport_http::{json, path::{Template, Unfilled}};
+//!
+//! const USER: Template<'_> = Template::new("/users/{id}");
+//!
+//! #[derive(serde::Serialize)]
+//! struct Place {
+//!     id: u64,
+//!     notify: bool,
+//! }
+//!
+//! struct Rename {
+//!     place: Place,
+//!     name: String,
+//! }
+//!
+//! fn encode(rename: &Rename) -> Result<Request<Bytes>, Unfilled> {
+//!     let uri = USER.uri(&Uri::from_static("http://users.example/v1"), &rename.place)?;
+//!     json::request(Method::PUT, uri)(&rename.name).map_err(Unfilled::Encode)
+//! }
+//!
+//! let rename = Rename { place: Place { id: 7, notify: true }, name: "Ada".to_owned() };
+//! let request = encode(&rename).unwrap();
+//! assert_eq!(request.uri(), "http://users.example/v1/users/7?notify=true");
+//! assert_eq!(request.body(), r#""Ada""#);
+//! # }
+//! ```
 
 mod params;
 mod template;
+mod unfilled;
 
-pub use self::template::Template;
+pub use self::{template::Template, unfilled::Unfilled};
 
-use crate::{DecodeError, EncodeError};
+use crate::DecodeError;
 use bytes::Bytes;
 use http::{Method, Request, Uri};
 use serde::{Serialize, de::DeserializeOwned};
@@ -71,12 +106,8 @@ pub fn decode<T: DeserializeOwned>(
     move |request| template.decode(request)
 }
 
-/// Returns an encoder for a client: a request by `method`, without a body,
-/// below `base`. Fields of the message that `template` names go into the path,
-/// the others into the query, all rightly escaped.
-///
-/// A query that `base` has is dropped. The encoder fails if a parameter is
-/// missing, or is empty, `.` or `..`: a path with those is read as another.
+/// Returns an encoder for a client: a request by `method`, without a body, to
+/// the URI that [`Template::uri`] makes of the message below `base`.
 ///
 /// # Panics
 ///
@@ -85,17 +116,12 @@ pub fn request<T: Serialize>(
     method: Method,
     base: Uri,
     template: &'static str,
-) -> impl Fn(&T) -> Result<Request<Bytes>, EncodeError> + Clone {
+) -> impl Fn(&T) -> Result<Request<Bytes>, Unfilled> + Clone {
     let template = Template::new(template);
     move |message| {
-        let pairs = serde_urlencoded::to_string(message).map_err(EncodeError::new)?;
-        let mut target = base.path().trim_end_matches('/').to_owned();
-        template.expand(&pairs, &mut target)?;
-        let mut parts = base.clone().into_parts();
-        parts.path_and_query = Some(target.parse().map_err(EncodeError::new)?);
         let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = template.uri(&base, message)?;
         *request.method_mut() = method.clone();
-        *request.uri_mut() = Uri::from_parts(parts).map_err(EncodeError::new)?;
         Ok(request)
     }
 }

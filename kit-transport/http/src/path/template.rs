@@ -1,10 +1,10 @@
-use super::params::Params;
-use crate::{DecodeError, EncodeError};
+use super::{Unfilled, params::Params};
+use crate::DecodeError;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde::de::DeserializeOwned;
-use std::fmt;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{borrow::Cow, fmt};
 
 /// All but what RFC 3986 (section 2.3) calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -139,10 +139,48 @@ impl<'a> Template<'a> {
         left.is_none().then_some(found)
     }
 
-    /// Appends the path to `target`, and what of `pairs` it does not name as a
-    /// query.
-    pub(super) fn expand(self, pairs: &str, target: &mut String) -> Result<(), EncodeError> {
+    /// Fills the template with `parameters`, a struct or a map, and returns the
+    /// URI of that below `base`, of which it needs no more than a path. The
+    /// fields that the template names go into the path, the others into the
+    /// query, behind what `base` has there already; all are rightly escaped
+    /// (RFC 3986). A field that is `None` is left out.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a parameter of the template is missing, or would make another
+    /// path: if it is empty, or `.` or `..`, or, at `{*rest}`, has such a
+    /// segment.
+    pub fn uri<T: Serialize>(self, base: &Uri, parameters: &T) -> Result<Uri, Unfilled> {
+        let pairs = serde_urlencoded::to_string(parameters).map_err(Unfilled::encode)?;
         let mut pairs: Vec<_> = form_urlencoded::parse(pairs.as_bytes()).collect();
+        let mut target = base.path().trim_end_matches('/').to_owned();
+        self.fill(&mut pairs, &mut target)?;
+        let query = base.query().filter(|query| !query.is_empty());
+        if query.is_some() || !pairs.is_empty() {
+            target.push('?');
+        }
+        if let Some(query) = query {
+            target.push_str(query);
+            if !pairs.is_empty() {
+                target.push('&');
+            }
+        }
+        if !pairs.is_empty() {
+            let start = target.len();
+            let query = form_urlencoded::Serializer::for_suffix(target, start);
+            target = { query }.extend_pairs(pairs).finish();
+        }
+        let mut parts = base.clone().into_parts();
+        parts.path_and_query = Some(target.parse().map_err(Unfilled::encode)?);
+        Uri::from_parts(parts).map_err(Unfilled::encode)
+    }
+
+    /// Appends the path to `target`, and takes what it names out of `pairs`.
+    fn fill(
+        self,
+        pairs: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>,
+        target: &mut String,
+    ) -> Result<(), Unfilled> {
         for segment in self.segments() {
             target.push('/');
             let (name, whole) = match segment {
@@ -154,28 +192,19 @@ impl<'a> Template<'a> {
                 Segment::Rest(name) => (name, false),
             };
             let Some(at) = pairs.iter().position(|(known, _)| known == name) else {
-                return Err(EncodeError::new(format!("the parameter {name} is missing")));
+                return Err(Unfilled::Missing { name: name.to_owned() });
             };
             let (_, value) = pairs.remove(at);
             let segments = value.split(|c| c == '/' && !whole);
             for (index, value) in segments.enumerate() {
                 if matches!(value, "" | "." | "..") {
-                    let message = format!("the parameter {name} has a segment {value:?}");
-                    return Err(EncodeError::new(message));
+                    return Err(Unfilled::Segment { name: name.to_owned() });
                 }
                 if index > 0 {
                     target.push('/');
                 }
                 target.extend(utf8_percent_encode(value, ESCAPED));
             }
-        }
-        if !pairs.is_empty() {
-            target.push('?');
-            let start = target.len();
-            let query = form_urlencoded::Serializer::for_suffix(std::mem::take(target), start)
-                .extend_pairs(pairs)
-                .finish();
-            *target = query;
         }
         Ok(())
     }
