@@ -121,7 +121,7 @@ pub use self::client::{BadCertificate, Tls};
 #[cfg(feature = "client")]
 pub use self::client::{Pool, PoolOptions, pool};
 pub use self::{
-    client::{CallError, CallFuture, Client, NotConnected, Rejection},
+    client::{CallError, CallFuture, Client, NotConnected, ReceivedProblem, Rejection},
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},
     reply::{Reply, as_reply},

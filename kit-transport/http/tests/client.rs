@@ -11,7 +11,7 @@ use kit_endpoint::{DeadlineLayer, Fault, Kind};
 use kit_transport::{
     Criticality, End, Metadata, Outcome, Protocol, RequestId, deadline::REQUEST_TIMEOUT_MS,
 };
-use kit_transport_http::{CallError, Client, NotConnected, Server, json, query};
+use kit_transport_http::{CallError, Client, NotConnected, Rejection, Server, json, query};
 use std::{
     convert::Infallible,
     future::{pending, ready},
@@ -165,6 +165,128 @@ async fn bad_problem_details_do_not_hide_the_status() {
         let error = call(answering(404, "application/problem+json", bad)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn problem_details_are_kept_whole() {
+    let error = call(answering(
+        422,
+        "Application/Problem+JSON; charset=utf-8",
+        r##"{"type":"https://x/poor","title":"Poor","status":422,"detail":"30 is not 50",
+        "instance":"#abc-1","kind":"FAILED_PRECONDITION","reason":"POOR","domain":"bank.example",
+        "metadata":{"balance":"30","odd":7},"traceId":"4bf9","more":[1],
+        "violations":[{"field":"amount","description":"too much"},{"field":7},"x"]}"##,
+    ))
+    .await
+    .unwrap_err();
+    assert_eq!(error.to_string(), "30 is not 50 (422 Unprocessable Entity)");
+    let CallError::Rejected(rejection) = error else { panic!("{error:?}") };
+    assert_eq!((rejection.status.as_u16(), rejection.kind), (422, Kind::FailedPrecondition));
+    let problem = rejection.problem.unwrap();
+    assert_eq!(problem.r#type.as_deref(), Some("https://x/poor"));
+    assert_eq!(problem.title.as_deref(), Some("Poor"));
+    assert_eq!(problem.detail.as_deref(), Some("30 is not 50"));
+    assert_eq!(problem.instance.as_deref(), Some("#abc-1"));
+    assert_eq!(problem.trace_id.as_deref(), Some("4bf9"));
+    assert_eq!(problem.details.get_reason(), Some("POOR"));
+    assert_eq!(problem.details.get_domain(), Some("bank.example"));
+    assert_eq!(problem.details.get_metadata(), [("balance".into(), "30".to_owned())]);
+    let violations = problem.details.violations();
+    assert_eq!(violations.len(), 1);
+    assert_eq!((&*violations[0].field, &*violations[0].description), ("amount", "too much"));
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    const DATE: (&str, &str) = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let read = |pairs: &[(&'static str, &'static str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Rejection::new(StatusCode::SERVICE_UNAVAILABLE, &pairs.collect(), b"").retry_after
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(read(&[("retry-after", "120")]), seconds(120));
+    assert_eq!(read(&[("retry-after", "0")]), seconds(0));
+    assert_eq!(read(&[("retry-after", "99999999999999999999")]), seconds(u64::MAX));
+    // The three forms of a date (RFC 9110, section 5.6.7).
+    for date in [
+        "Sun, 06 Nov 1994 08:50:07 GMT",
+        "Sunday, 06-Nov-94 08:50:07 GMT",
+        "Sun Nov  6 08:50:07 1994",
+    ] {
+        assert_eq!(read(&[DATE, ("retry-after", date)]), seconds(30), "{date}");
+    }
+    assert_eq!(read(&[DATE, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")]), seconds(0));
+    // Without the server's clock it is ours, which is later than 1994.
+    assert_eq!(read(&[("retry-after", DATE.1)]), seconds(0));
+    assert!(read(&[("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")]) > seconds(1_000_000));
+    for bad in ["", "-1", "+1", "1.5", "soon", "Sun, 06 Nov 1994"] {
+        assert_eq!(read(&[("retry-after", bad)]), None, "{bad}");
+    }
+    assert_eq!(read(&[]), None);
+}
+
+/// Tries again whatever failed, twice, with the same request.
+#[derive(Clone)]
+struct Twice(u32);
+
+impl<T, E> tower::retry::Policy<Request<Full<Bytes>>, T, E> for Twice {
+    type Future = std::future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Request<Full<Bytes>>,
+        result: &mut Result<T, E>,
+    ) -> Option<Self::Future> {
+        let again = result.is_err() && self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        again.then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_body_can_be_sent_again_whole() {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let server = service_fn(move |request: Request<Full<Bytes>>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            assert_eq!(request.body().size_hint().exact(), Some(5));
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            seen.lock().unwrap().push(body);
+            match seen.lock().unwrap().len() {
+                3 => Ok(Response::new(Full::new(Bytes::from_static(b"at last")))),
+                _ => Err::<_, BoxError>("reset".into()),
+            }
+        }
+    });
+    let server = tower::retry::Retry::new(Twice(2), server);
+    let reply = Client::new(server, five, text).oneshot(Kit::new(())).await.unwrap();
+    assert_eq!(reply, "at last");
+    assert_eq!(*bodies.lock().unwrap(), ["12345"; 3]);
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_status_whatever_becomes_of_its_body() {
+    for body in [&["123456789"][..], &["12", "!"], &["1234", "56789", "!"]] {
+        let server = service_fn(move |_: Request<Full<Bytes>>| {
+            let reply = Response::builder().status(429).header("retry-after", "3");
+            ready(Ok::<_, Infallible>(reply.body(chunks(body)).unwrap()))
+        });
+        let client = Client::new(server, five, text).body_limit(8);
+        let error = client.oneshot(Kit::new(())).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::ResourceExhausted, "{error:?}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    }
+    let announced = answering(503, "text/plain", "123456789");
+    let client = Client::new(announced, five, text).body_limit(8);
+    let error = client.oneshot(Kit::new(())).await.unwrap_err();
+    assert!(matches!(error, CallError::Rejected(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-use super::NotConnected;
-use http::{HeaderMap, StatusCode, header};
+use super::{NotConnected, ReceivedProblem, retry_after};
+use http::{HeaderMap, StatusCode};
 use kit_endpoint::{Details, Expired, Fault, Kind};
 use std::{error, fmt, time::Duration};
 
@@ -39,8 +39,12 @@ pub struct Rejection {
     pub kind: Kind,
     /// What the server says about it, if it sent problem details.
     pub detail: Option<String>,
-    /// When to try again, if `Retry-After` says so in seconds.
+    /// When to try again, if `Retry-After` says so, in seconds or by a date,
+    /// which is held against the reply's own `Date`.
     pub retry_after: Option<Duration>,
+    /// All of the problem details, if it sent some, and the feature `json` is
+    /// on.
+    pub problem: Option<Box<ReceivedProblem>>,
 }
 
 // ===== impl CallError =====
@@ -126,12 +130,12 @@ impl Rejection {
     /// Reads the failure that a reply tells of.
     #[must_use]
     pub fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let problem = problem(headers, body);
-        let named = problem.kind.and_then(|kind| kind.parse().ok());
+        let problem = ReceivedProblem::read(headers, body);
+        let named = problem.as_ref().and_then(|problem| problem.kind.as_deref()?.parse().ok());
         let kind = named.or_else(|| Kind::from_http_status(status)).unwrap_or(Kind::Unknown);
-        let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = seconds.and_then(|value| value.parse().ok()).map(Duration::from_secs);
-        Self { status, kind, detail: problem.detail, retry_after }
+        let detail = problem.as_ref().and_then(|problem| problem.detail.clone());
+        let retry_after = retry_after::read(headers);
+        Self { status, kind, detail, retry_after, problem: problem.map(Box::new) }
     }
 }
 
@@ -142,28 +146,4 @@ impl fmt::Display for Rejection {
             None => write!(f, "the server answered {}", self.status),
         }
     }
-}
-
-#[derive(Default)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
-struct Problem {
-    kind: Option<String>,
-    detail: Option<String>,
-}
-
-/// Reads problem details, where that is what the body is.
-#[cfg(feature = "json")]
-fn problem(headers: &HeaderMap, body: &[u8]) -> Problem {
-    let content_type = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    if content_type.is_some_and(|media| media.starts_with(b"application/problem+json")) {
-        serde_json::from_slice(body).unwrap_or_default()
-    } else {
-        Problem::default()
-    }
-}
-
-#[cfg(not(feature = "json"))]
-fn problem(_: &HeaderMap, _: &[u8]) -> Problem {
-    Problem::default()
 }

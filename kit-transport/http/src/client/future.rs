@@ -131,7 +131,7 @@ impl<F, B, D> State<F, B, D> {
                     watch.after(head.status, &mut head.headers);
                     let limit = *limit;
                     if usize::try_from(body.size_hint().lower()).map_or(true, |size| size > limit) {
-                        return Poll::Ready(Err(CallError::TooLarge { limit }));
+                        return Poll::Ready(Err(unread(&head, CallError::TooLarge { limit })));
                     }
                     let (head, gathered) = (Some(head), Gathered::default());
                     self.set(Self::Read { body, head, gathered, limit, decode });
@@ -143,14 +143,17 @@ impl<F, B, D> State<F, B, D> {
                             let size = gathered.len() + data.remaining();
                             watch.received(size as u64);
                             if size > *limit {
-                                return Poll::Ready(Err(CallError::TooLarge { limit: *limit }));
+                                let large = CallError::TooLarge { limit: *limit };
+                                let head = head.as_ref().expect("polled after the reply");
+                                return Poll::Ready(Err(unread(head, large)));
                             }
                             let more = usize::try_from(body.size_hint().lower());
                             gathered.push(data, more.unwrap_or(usize::MAX).min(*limit - size));
                             continue;
                         }
                         Some(Err(error)) => {
-                            return Poll::Ready(Err(CallError::Body(error.into())));
+                            let head = head.as_ref().expect("polled after the reply");
+                            return Poll::Ready(Err(unread(head, CallError::Body(error.into()))));
                         }
                         None => {}
                     }
@@ -170,6 +173,14 @@ impl<F, B, D> State<F, B, D> {
             }
         }
     }
+}
+
+/// A failure is one even if its body cannot be read.
+fn unread(head: &Parts, error: CallError) -> CallError {
+    if head.status.is_success() {
+        return error;
+    }
+    CallError::Rejected(Rejection::new(head.status, &head.headers, b""))
 }
 
 // ===== impl Gathered =====

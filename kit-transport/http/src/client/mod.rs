@@ -5,6 +5,8 @@ mod future;
 mod not_connected;
 #[cfg(feature = "client")]
 mod pool;
+mod problem;
+mod retry_after;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
@@ -17,5 +19,6 @@ pub use self::{
     error::{CallError, Rejection},
     future::CallFuture,
     not_connected::NotConnected,
+    problem::ReceivedProblem,
     service::Client,
 };
