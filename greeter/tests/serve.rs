@@ -41,6 +41,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// More than anything here takes, by a clock that moves when nothing else does.
 const LIMIT: Duration = Duration::from_mins(10);
 
+/// How often something is looked for that needs no time, but other tasks' turn.
+const TRIES: u32 = 100;
+
 /// Accepts pipes in place of connections.
 struct Pipes(mpsc::Receiver<DuplexStream>);
 
@@ -173,10 +176,12 @@ impl Running {
             b"GET /greeting?name=Ada HTTP/1.1\r\nhost: greeter\r\ncontent-length: 4\r\n\r\nsl";
         stream.write_all(begin).await.unwrap();
         let in_flight = r#"serve_requests_in_flight{server="http"} 1"#;
-        timeout(LIMIT, async { while !self.debug.ask("/metrics").await.contains(in_flight) {} })
-            .await
-            .unwrap();
-        stream
+        for _ in 0..TRIES {
+            if self.debug.ask("/metrics").await.contains(in_flight) {
+                return stream;
+            }
+        }
+        panic!("it is not in flight");
     }
 
     async fn is_ready(&self) -> bool {
@@ -187,7 +192,12 @@ impl Running {
     }
 
     async fn until_it_is_not_ready(&self) {
-        timeout(LIMIT, async { while self.is_ready().await {} }).await.unwrap();
+        for _ in 0..TRIES {
+            if !self.is_ready().await {
+                return;
+            }
+        }
+        panic!("it is ready still");
     }
 }
 
@@ -195,7 +205,7 @@ impl Running {
 async fn registered(agent: &Fake) {
     let both = async {
         while agent.ids().len() < 2 {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     };
     timeout(LIMIT, both).await.unwrap();
@@ -431,12 +441,15 @@ impl MakeWriter<'_> for Written {
     }
 }
 
-/// What is logged of a life with one greeting.
-async fn logged(filter: &str) -> String {
+/// What is logged of a life with one greeting, registered with `agent`.
+async fn logged(filter: &str, agent: Option<Fake>) -> String {
     let written = Written::default();
     let _until_the_end =
         tracing::subscriber::set_default(subscriber(filter, Format::Logfmt, written.clone()));
-    let running = start(&[]).await;
+    let running = begun(&[], agent.clone(), Ok(())).await;
+    if let Some(agent) = &agent {
+        registered(agent).await;
+    }
     running.http.ask("/greeting?name=Ada").await;
     running.signal(Signal::Terminate);
     running.end().await.unwrap();
@@ -446,7 +459,7 @@ async fn logged(filter: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_is_logged_step_by_step() {
-    let log = logged("greeter::serve=info").await;
+    let log = logged("greeter::serve=info", None).await;
     let steps = ["SIGTERM", "readiness off", "deregister", "drain delay", "drain", "debug off"];
     let lines: Vec<_> = log.lines().collect();
     assert_eq!(lines.len(), steps.len(), "{log}");
@@ -458,6 +471,15 @@ async fn the_end_is_logged_step_by_step() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_the_service_are_logged_at_debug_level_only() {
     let call = |line: &&str| line.contains("greeting(") && line.contains("Hello, Ada!");
-    assert_eq!(logged("greeter=debug").await.lines().filter(call).count(), 1);
-    assert_eq!(logged("info").await.lines().filter(call).count(), 0);
+    assert_eq!(logged("greeter=debug", None).await.lines().filter(call).count(), 1);
+    assert_eq!(logged("info", None).await.lines().filter(call).count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_registrations_are_logged() {
+    let log = logged("greeter::log=info", Some(Fake::default())).await;
+    for port in ["port=http", "port=grpc"] {
+        let of = |line: &&str| line.contains(port) && line.contains("registered");
+        assert_eq!(log.lines().filter(of).count(), 1, "{port}: {log}");
+    }
 }
