@@ -24,7 +24,7 @@ use support::{
     Greeter, PATH, Wrong, frame, hello,
     pb::{GreetingRequest, GreetingResponse, greeter_server::GreeterServer},
 };
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, task};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -338,6 +338,28 @@ async fn a_connection_that_is_lost_in_a_reply_is_unavailable() {
     let error = Client::new(service, PATH, encode, decode).oneshot(ada()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(!error.refused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_other_side_resets_past_the_deadline_is_late() {
+    const LIMIT: Duration = Duration::from_millis(100);
+
+    // As gRPC's C-core does, whose handler keeps the same deadline.
+    let resets = |code, after| {
+        let service = service_fn(move |_: Call| async move {
+            sleep(after).await;
+            Err::<Response<Body>, _>(Status::new(code, "h2 protocol error: reset by the peer"))
+        });
+        let client = Client::new(service, PATH, encode, decode);
+        client.oneshot(ada().within(Instant::now() + LIMIT))
+    };
+    let error = resets(Code::Cancelled, LIMIT).await.unwrap_err();
+    assert!(matches!(error, CallError::Expired(_)) && !error.refused(), "{error:?}");
+    // Before, it is the other side's doing; and what it says in words, it says late too.
+    let error = resets(Code::Cancelled, LIMIT / 2).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    let error = resets(Code::NotFound, LIMIT).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use support::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, advance},
+    time::{Instant, advance, sleep},
 };
 use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
 use tokio_test::{assert_pending, task};
@@ -167,6 +167,29 @@ async fn a_method_of_streams_both_ways_is_an_endpoint() {
 }
 
 #[tokio::test]
+async fn a_success_may_be_a_head_alone_where_there_are_no_replies() {
+    let service = service_fn(|_: http::Request<Body>| {
+        let mut response = http::Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert("content-type", "application/grpc".parse().unwrap());
+        headers.insert("grpc-status", "0".parse().unwrap());
+        headers.insert("x-last", "1".parse().unwrap());
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let received = ReceivedMetadata::default();
+    let mut request = names(&[]);
+    request.extensions_mut().insert(received.clone());
+    let client = Client::bidi(service, CHAT, encode, decode);
+    let mut replies = client.oneshot(request).await.unwrap();
+    assert!(replies.next().await.is_none());
+    assert_eq!(received.trailing().unwrap().get("x-last").unwrap(), "1");
+
+    // One reply it must be, where it is one.
+    let client = Client::client_streaming(service, GATHER, encode, decode);
+    assert_eq!(client.oneshot(names(&[])).await.unwrap_err().kind(), Kind::Internal);
+}
+
+#[tokio::test]
 async fn a_failure_amid_the_replies_is_their_last_item() {
     let client = Client::server_streaming(service(), GREETINGS, encode, decode);
     let mut replies = client.oneshot(name("A!b")).await.unwrap();
@@ -253,6 +276,32 @@ async fn the_head_of_a_stream_is_waited_for_no_longer_than_that() {
     assert_pending!(late.poll());
     advance(Duration::from_millis(51)).await;
     assert_eq!(late.await.unwrap_err().kind(), Kind::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_break_off_past_the_deadline_are_late() {
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    for (after, kind) in [(LIMIT, Kind::DeadlineExceeded), (LIMIT / 2, Kind::Unavailable)] {
+        let service = service_fn(move |_: http::Request<Body>| {
+            let message = support::frame(&GreetingResponse { greeting: "A".to_owned() });
+            let cut = tokio_stream::once(()).then(move |()| async move {
+                sleep(after).await;
+                Err(std::io::Error::other("cut off"))
+            });
+            let frames = tokio_stream::once(Ok(http_body::Frame::data(message))).chain(cut);
+            let mut response =
+                http::Response::new(Body::new(http_body_util::StreamBody::new(frames)));
+            response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let client = Client::server_streaming(service, GREETINGS, encode, decode);
+        let request = name("Ada").within(Instant::now() + LIMIT);
+        let mut replies = client.oneshot(request).await.unwrap();
+        assert_eq!(replies.next().await.unwrap().unwrap(), "A");
+        assert_eq!(replies.next().await.unwrap().unwrap_err().kind(), kind);
+        assert!(replies.next().await.is_none());
+    }
 }
 
 // ===== metadata =====

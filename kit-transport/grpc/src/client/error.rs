@@ -2,6 +2,7 @@ use crate::{edge::Unread, status};
 use http::StatusCode;
 use kit_endpoint::{Details, Expired, Fault, Kind};
 use std::{error::Error, fmt, time::Duration};
+use tokio::time::Instant;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt;
 
@@ -61,6 +62,11 @@ impl Rejection {
             status::code(kind),
             format!("the reply is not gRPC but HTTP {status}: a proxy, or another port?"),
         ))
+    }
+
+    /// Says whether nobody answered the call, though it may have been begun.
+    fn gave_up(&self) -> bool {
+        !self.refused && (broke(&self.status) || self.status.code() == Code::Cancelled)
     }
 
     /// Returns the status as it came: code, message, details, metadata.
@@ -129,6 +135,21 @@ fn never_connected(status: &Status) -> bool {
 impl CallError {
     pub(super) fn protocol(code: Code, message: &'static str) -> Self {
         Self::Rejected(Rejection::new(Status::new(code, message)))
+    }
+
+    /// Says why a call is over that the other side cancelled, or that broke on
+    /// the way: after `deadline`, that is why. Who serves a call keeps its
+    /// deadline too, and may be first to give it up, by a reset without a word
+    /// (gRPC's C-core does, and grpc-go's client judges it the same).
+    pub(super) fn or_expired(self, deadline: Option<Instant>) -> Self {
+        match self {
+            Self::Rejected(rejection)
+                if rejection.gave_up() && deadline.is_some_and(|at| at <= Instant::now()) =>
+            {
+                Expired::new(true).into()
+            }
+            other => other,
+        }
     }
 
     /// Returns the status that the service answered with, if it did.

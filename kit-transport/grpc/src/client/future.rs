@@ -110,7 +110,7 @@ where
         let result = match this.state.as_mut().poll_reply(cx) {
             Poll::Ready(result) => match this.waiting.as_ref().and_then(Waiting::fault) {
                 Some(fault) => Err(fault),
-                None => result,
+                None => result.map_err(|error| error.or_expired(this.timer.deadline)),
             },
             Poll::Pending if this.timer.poll_late(cx) => Err(Expired::new(true).into()),
             Poll::Pending => return Poll::Pending,
@@ -180,11 +180,17 @@ where
         };
         this.state.set(StreamState::Over { error: None });
         let waiting = this.waiting.take();
+        let deadline = this.timer.deadline;
         Poll::Ready(match result {
-            Ok((messages, decode)) => {
-                Ok(Replies::new(messages, waiting, decode, this.timer.deadline))
-            }
-            Err(error) => Err(waiting.as_ref().and_then(Waiting::fault).unwrap_or(error)),
+            Ok((Some(messages), decode)) => Ok(Replies::new(messages, waiting, decode, deadline)),
+            Ok((None, decode)) => match waiting.as_ref().and_then(Waiting::fault) {
+                Some(fault) => Err(fault),
+                None => Ok(Replies::none(decode)),
+            },
+            Err(error) => Err(match waiting.as_ref().and_then(Waiting::fault) {
+                Some(fault) => fault,
+                None => error.or_expired(deadline),
+            }),
         })
     }
 }
@@ -236,7 +242,7 @@ impl<F, R, D> State<F, R, D> {
                     let response = ready!(reply.poll(cx)).map_err(Rejection::transport)?;
                     let decode = decode.clone();
                     let opening = opening.take().expect("polled after the reply");
-                    let messages = opening.open(response)?;
+                    let messages = opening.open(response)?.ok_or_else(no_message)?;
                     self.set(Self::Reading { messages, message: None, decode });
                 }
                 StateProj::Reading { messages, message, decode } => {

@@ -30,8 +30,8 @@ struct Parts {
 // ===== impl ReceivedMetadata =====
 
 impl ReceivedMetadata {
-    /// Returns the headers of the reply, once they have come. A failure before
-    /// the first message has none, only trailing metadata.
+    /// Returns the headers of the reply, once they have come. A reply without a
+    /// message, a failure above all, may have none, only trailing metadata.
     #[must_use]
     pub fn initial(&self) -> Option<MetadataMap> {
         self.with(|parts| parts.initial.clone())

@@ -80,8 +80,9 @@ impl Options {
 // ===== impl Opening =====
 
 impl Opening {
-    /// Opens the messages of a reply, if it has any.
-    pub(super) fn open<B, R>(self, response: Response<B>) -> Result<Streaming<R>, CallError>
+    /// Opens the messages of a reply. A head that is also its end has none:
+    /// where there may be any number, that is a success like another.
+    pub(super) fn open<B, R>(self, response: Response<B>) -> Result<Option<Streaming<R>>, CallError>
     where
         B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
         R: Message + Default + 'static,
@@ -96,10 +97,10 @@ impl Opening {
             }
         }
         if let Some(status) = status {
-            return Err(match status.code() {
-                Code::Ok => no_message(),
-                _ => Rejection::new(status).into(),
-            });
+            return match status.code() {
+                Code::Ok => Ok(None),
+                _ => Err(Rejection::new(status).into()),
+            };
         }
         if parts.status != StatusCode::OK {
             return Err(Rejection::not_grpc(parts.status).into());
@@ -111,7 +112,8 @@ impl Opening {
         let encoding = self.encoding(&parts.headers)?;
         let body = Checked::new(body, self.received);
         let decoder = ProstCodec::<R, R>::default().decoder();
-        Ok(Streaming::new_response(decoder, body, parts.status, encoding, self.max_decoding))
+        let limit = self.max_decoding;
+        Ok(Some(Streaming::new_response(decoder, body, parts.status, encoding, limit)))
     }
 
     /// Reads how the messages are compressed. An encoding that was not asked

@@ -45,6 +45,11 @@ impl<R, D> Replies<R, D> {
         let call = Some(Call { messages, waiting });
         Self { call, decode, deadline, begun: false, sleep: None }
     }
+
+    /// The replies of a call that has none.
+    pub(super) const fn none(decode: D) -> Self {
+        Self { call: None, decode, deadline: None, begun: false, sleep: None }
+    }
 }
 
 impl<R, D, Reply, DE> Stream for Replies<R, D>
@@ -71,7 +76,9 @@ where
             }
             Poll::Ready(Some(Err(status))) => {
                 let fault = call.waiting.as_ref().and_then(Waiting::fault);
-                Some(Err(fault.unwrap_or_else(|| Rejection::new(status).into())))
+                Some(Err(fault.unwrap_or_else(|| {
+                    CallError::from(Rejection::new(status)).or_expired(*this.deadline)
+                })))
             }
             // A server may take half a stream for the whole.
             Poll::Ready(None) => call.waiting.as_ref().and_then(Waiting::fault).map(Err),

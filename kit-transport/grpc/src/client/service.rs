@@ -159,6 +159,10 @@ impl<S, M, R, N, D> Client<S, M, R, N, D, NoMetadata, ClientStreaming> {
 impl<S, M, R, N, D> Client<S, M, R, N, D, NoMetadata, Bidi> {
     /// Calls the method at `path`, which takes a stream and replies with one.
     ///
+    /// The replies are there once the head of the reply is, which some servers
+    /// (gRPC's C-core) send only with their first reply: to answer one, a
+    /// request has to be in the stream before the replies are waited for.
+    ///
     /// # Panics
     ///
     /// If `path` is not the path of a URI.
