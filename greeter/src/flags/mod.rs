@@ -1,0 +1,172 @@
+//! Flags and environment: all of it is checked before anything starts, and
+//! every mistake is named at once.
+
+mod article;
+mod command;
+mod help;
+mod reader;
+mod table;
+mod value;
+
+use self::{
+    help::help,
+    reader::{Asked, Reader},
+    table::{CALL, SERVE},
+    value::not_utf8,
+};
+use crate::log::Format;
+use std::{ffi::OsString, fmt, time::Duration};
+
+/// What the program is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Print this and end: help, or the version.
+    Print(String),
+    /// Serve.
+    Serve(Serve),
+    /// Call a greeter.
+    Call(Call),
+}
+
+/// How to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serve {
+    /// Where HTTP listens.
+    pub http: Listen,
+    /// Where gRPC listens.
+    pub grpc: Listen,
+    /// Where the debug port listens.
+    pub debug: Listen,
+    /// The registry's agent, if the greeter is to be registered.
+    pub consul: Option<String>,
+    /// The name under which it is registered.
+    pub service: String,
+    /// The host under which others reach it, if that is said.
+    pub advertise: Option<String>,
+    /// How long to go on serving once the registry was told of the end.
+    pub drain_delay: Duration,
+    /// How long what is in flight may take to finish.
+    pub drain_timeout: Duration,
+    /// What is logged.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: Format,
+}
+
+/// What to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Where the greeter is.
+    pub target: Target,
+    /// Whom to greet.
+    pub name: String,
+    /// How long the call may take.
+    pub timeout: Duration,
+}
+
+/// Where a greeter is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// At `HOST:PORT`, over HTTP.
+    Http(String),
+    /// At `HOST:PORT`, over gRPC.
+    Grpc(String),
+    /// Where Consul says.
+    Consul {
+        /// The agent.
+        addr: String,
+        /// The name of the service.
+        service: String,
+    },
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// The flag that said so.
+    pub flag: &'static str,
+    /// The host; none is all interfaces.
+    pub host: Option<String>,
+    /// The port; 0 is any that is free.
+    pub port: u16,
+}
+
+/// What is wrong with the flags and the environment, all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(Vec<String>);
+
+/// Reads the arguments, without the program's own name, and the environment,
+/// in which an empty variable is none.
+///
+/// # Errors
+///
+/// Fails with all that is wrong.
+pub fn parse(
+    args: impl IntoIterator<Item: Into<OsString>>,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Command, Mistakes> {
+    let mut mistakes = Vec::new();
+    let args = args.into_iter().map(|arg| {
+        arg.into().into_string().unwrap_or_else(|arg| {
+            mistakes.push(not_utf8("the argument", &arg));
+            arg.to_string_lossy().into_owned()
+        })
+    });
+    let args: Vec<_> = args.collect();
+    let mut args = args.into_iter().peekable();
+    let help_asked = args.next_if(|first| first == "help").is_some();
+    let is_call = args.peek().is_some_and(|first| first == "call");
+    if is_call || args.peek().is_some_and(|first| first == "serve") {
+        args.next();
+    }
+    let mut reader = Reader::new(if is_call { CALL } else { SERVE }, &env);
+    reader.mistakes = mistakes;
+    let asked = if help_asked { Some(Asked::Help) } else { reader.read(args) };
+    if let Some(text) = asked {
+        return Ok(Command::Print(match text {
+            Asked::Version => format!("greeter {}\n", env!("CARGO_PKG_VERSION")),
+            Asked::Help if is_call => help("greeter call", CALL),
+            Asked::Help => help("greeter", SERVE),
+        }));
+    }
+    let command =
+        if is_call { reader.call().map(Command::Call) } else { reader.serve().map(Command::Serve) };
+    match command {
+        Some(command) if reader.mistakes.is_empty() => Ok(command),
+        _ => Err(Mistakes(reader.mistakes)),
+    }
+}
+
+// ===== impl Listen =====
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.as_deref().unwrap_or_default();
+        if host.contains(':') {
+            write!(f, "[{host}]:{}", self.port)
+        } else {
+            write!(f, "{host}:{}", self.port)
+        }
+    }
+}
+
+// ===== impl Mistakes =====
+
+impl Mistakes {
+    /// Returns them, one line each.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mistake in &self.0 {
+            writeln!(f, "greeter: {mistake}")?;
+        }
+        writeln!(f, "greeter: see greeter --help")
+    }
+}
+
+impl std::error::Error for Mistakes {}

@@ -1,0 +1,104 @@
+//! Reads the command line and the environment, flag by flag.
+
+use super::{
+    table::{CALL, Flag, SERVE},
+    value::not_utf8,
+};
+use std::{collections::BTreeMap, ffi::OsString};
+
+/// What is asked for in place of a command.
+pub(super) enum Asked {
+    Help,
+    Version,
+}
+
+/// What is given, and what is wrong with it.
+pub(super) struct Reader<'a> {
+    flags: &'a [&'a Flag],
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(super) given: BTreeMap<&'static str, String>,
+    pub(super) words: Vec<String>,
+    pub(super) mistakes: Vec<String>,
+}
+
+// ===== impl Reader =====
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(flags: &'a [&'a Flag], env: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        let (given, words, mistakes) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { flags, env, given, words, mistakes }
+    }
+
+    /// Sorts the arguments into flags and words.
+    pub(super) fn read(&mut self, args: impl Iterator<Item = String>) -> Option<Asked> {
+        let mut args = args.peekable();
+        while let Some(arg) = args.next() {
+            if arg == "--" {
+                self.words.extend(args);
+                break;
+            }
+            let Some(flag) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
+                self.words.push(arg);
+                continue;
+            };
+            match flag {
+                "h" | "help" => return Some(Asked::Help),
+                "V" | "version" => return Some(Asked::Version),
+                _ => {}
+            }
+            let (name, value) = match flag.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (flag, None),
+            };
+            let Some(flag) = SERVE.iter().chain(CALL).find(|flag| flag.name == name) else {
+                self.mistakes.push(format!("there is no flag {arg}"));
+                continue;
+            };
+            if !self.flags.iter().any(|flag| flag.name == name) {
+                self.mistakes.push(format!("--{name} is a flag of the other command"));
+            }
+            match value.or_else(|| args.next_if(|next| !next.starts_with('-'))) {
+                Some(value) => {
+                    if self.given.insert(flag.name, value).is_some() {
+                        self.mistakes.push(format!("--{name} is given twice"));
+                    }
+                }
+                None => self.mistakes.push(format!("--{name} needs a value: {}", flag.value)),
+            }
+        }
+        None
+    }
+
+    /// Reads one flag, from the command line or the environment, or its
+    /// default; an empty variable is none.
+    pub(super) fn value<T>(
+        &mut self,
+        flag: &Flag,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (name, value) = match (self.given.get(flag.name), flag.env) {
+            (Some(value), _) => (format!("--{}", flag.name), value.clone()),
+            (None, Some(env)) => match (self.env)(env).filter(|value| !value.is_empty()) {
+                Some(value) => match value.into_string() {
+                    Ok(value) => (env.to_owned(), value),
+                    Err(value) => {
+                        self.mistakes.push(not_utf8(env, &value));
+                        return None;
+                    }
+                },
+                None => (format!("--{}", flag.name), flag.default.to_owned()),
+            },
+            (None, None) => return None,
+        };
+        if value.is_empty() && flag.default.is_empty() && !self.given.contains_key(flag.name) {
+            return None;
+        }
+        match parse(&value) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.mistakes.push(format!("{name} {value:?}: {why}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The flags: what each is called, and what its help says.
+
+use super::article::OLD;
+
+/// A flag: its name, its environment variable, the name of its value, its
+/// default as the help shows it, and what it does.
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    pub(super) env: Option<&'static str>,
+    pub(super) value: &'static str,
+    pub(super) default: &'static str,
+    pub(super) help: &'static str,
+}
+
+pub(super) const HTTP: Flag = Flag {
+    name: "http-addr",
+    env: Some("GREETER_HTTP_ADDR"),
+    value: "HOST:PORT",
+    default: ":9110",
+    help: "Where HTTP listens; :PORT is all interfaces, port 0 any that is free",
+};
+pub(super) const GRPC: Flag = Flag {
+    name: "grpc-addr",
+    env: Some("GREETER_GRPC_ADDR"),
+    value: "HOST:PORT",
+    default: ":9120",
+    help: "Where gRPC listens",
+};
+pub(super) const DEBUG: Flag = Flag {
+    name: "debug-addr",
+    env: Some("GREETER_DEBUG_ADDR"),
+    value: "HOST:PORT",
+    default: "127.0.0.1:9100",
+    help: "Where the debug port listens (/health/live, /health/ready, /metrics, /debug/build); \
+           keep it from strangers",
+};
+pub(super) const CONSUL: Flag = Flag {
+    name: "consul-addr",
+    env: Some("GREETER_CONSUL_ADDR"),
+    value: "HOST:PORT",
+    default: "",
+    help: "The Consul agent to register with, or to ask where a greeter is",
+};
+pub(super) const SERVICE: Flag = Flag {
+    name: "service-name",
+    env: Some("GREETER_SERVICE_NAME"),
+    value: "NAME",
+    default: "greeter",
+    help: "The name in Consul; the gRPC port is NAME-grpc",
+};
+pub(super) const ADVERTISE: Flag = Flag {
+    name: "advertise-addr",
+    env: Some("GREETER_ADVERTISE_ADDR"),
+    value: "HOST",
+    default: "",
+    help: "The host under which others reach this greeter; by default the address by which \
+           this machine reaches Consul",
+};
+pub(super) const DRAIN_DELAY: Flag = Flag {
+    name: "drain-delay",
+    env: Some("GREETER_DRAIN_DELAY"),
+    value: "DURATION",
+    default: "",
+    help: "How long to serve on after deregistering, until callers know; by default 1s with a \
+           registry, else 0s",
+};
+pub(super) const DRAIN_TIMEOUT: Flag = Flag {
+    name: "drain-timeout",
+    env: Some("GREETER_DRAIN_TIMEOUT"),
+    value: "DURATION",
+    default: "20s",
+    help: "How long requests in flight may take to finish at the end",
+};
+pub(super) const LOG: Flag = Flag {
+    name: "log",
+    env: Some("GREETER_LOG"),
+    value: "FILTER",
+    default: "info",
+    help: "What is logged: error, warn, info, debug or trace, also by target (info,hyper=warn)",
+};
+pub(super) const LOG_FORMAT: Flag = Flag {
+    name: "log-format",
+    env: Some("GREETER_LOG_FORMAT"),
+    value: "FORMAT",
+    default: "logfmt",
+    help: "How: logfmt or json, one line for each event, on standard error",
+};
+pub(super) const TIMEOUT: Flag = Flag {
+    name: "timeout",
+    env: Some("GREETER_TIMEOUT"),
+    value: "DURATION",
+    default: "5s",
+    help: "How long the call may take, discovery and retries included",
+};
+
+/// The flags of `greeter serve`.
+pub(super) const SERVE: &[&Flag] = &[
+    &HTTP,
+    &GRPC,
+    &DEBUG,
+    &CONSUL,
+    &SERVICE,
+    &ADVERTISE,
+    &DRAIN_DELAY,
+    &DRAIN_TIMEOUT,
+    &LOG,
+    &LOG_FORMAT,
+    &OLD[0],
+    &OLD[1],
+    &OLD[2],
+    &OLD[3],
+    &OLD[4],
+];
+
+/// The flags of `greeter call`.
+pub(super) const CALL: &[&Flag] = &[&CONSUL, &SERVICE, &TIMEOUT, &OLD[3], &OLD[4]];

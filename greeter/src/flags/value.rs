@@ -1,0 +1,78 @@
+//! The values of flags: how each is written, and what is said of one that is
+//! not.
+
+use super::{Listen, Target};
+use kit_sd::Address;
+use std::{ffi::OsStr, time::Duration};
+
+#[expect(clippy::unnecessary_debug_formatting, reason = "quoted and escaped, as all values are")]
+pub(super) fn not_utf8(what: &str, value: &OsStr) -> String {
+    format!("{what} {value:?} is not UTF-8: write it in UTF-8")
+}
+
+pub(super) fn listen(flag: &'static str, value: &str) -> Result<Listen, String> {
+    let hint = "write HOST:PORT, or :PORT for all interfaces";
+    let (host, number) = value.rsplit_once(':').ok_or(hint)?;
+    let port = port(number)?;
+    let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
+        Some(Some(inner)) => Some(inner),
+        None if !host.contains(':') => Some(host).filter(|host| !host.is_empty()),
+        _ => return Err("write an IPv6 address in brackets: [::1]:9110".to_owned()),
+    };
+    if let Some(host) = host {
+        self::host(host)?;
+    }
+    Ok(Listen { flag, host: host.map(str::to_owned), port })
+}
+
+pub(super) fn port(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| "the port must be a number from 0 to 65535".to_owned())
+}
+
+pub(super) fn host(value: &str) -> Result<String, String> {
+    Address::new(value, 1).map(|_| value.to_owned()).map_err(|error| error.to_string())
+}
+
+pub(super) fn service_name(value: &str) -> Result<String, String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if matches!(value.len(), 1..=58) && value.bytes().all(valid) {
+        Ok(value.to_owned())
+    } else {
+        // A label of DNS has 63 bytes, and the gRPC port adds five.
+        Err("write 1 to 58 letters, digits and hyphens".to_owned())
+    }
+}
+
+pub(super) fn duration(value: &str) -> Result<Duration, String> {
+    let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = value.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => return Err("write a whole number and ms, s or m: 500ms, 20s".to_owned()),
+    };
+    let number: u32 = number.parse().map_err(|_| "the number is too large or missing")?;
+    Ok(Duration::from_millis(u64::from(number) * millis))
+}
+
+pub(super) fn target_of(value: &str) -> Result<Target, String> {
+    let hint = "write http://HOST:PORT or grpc://HOST:PORT";
+    let (scheme, rest) = value.split_once("://").ok_or(hint)?;
+    let target = match scheme {
+        "http" => Target::Http,
+        "grpc" => Target::Grpc,
+        _ => return Err(format!("{scheme:?} is not a scheme of the greeter: {hint}")),
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err(format!("it has a path, and the greeter's is known: {hint}"));
+    }
+    if authority.contains('@') {
+        return Err(format!("it has a user, and the greeter asks for none: {hint}"));
+    }
+    match authority.parse::<Address>() {
+        Ok(address) => Ok(target(address.to_string())),
+        Err(error) => Err(format!("{error}: {hint}")),
+    }
+}
