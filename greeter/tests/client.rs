@@ -2,7 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "memory/catalog.rs"]
+mod catalog;
+
 use bytes::Bytes;
+use catalog::{Fake, entry};
 use greeter::{
     client::{self, NotFound},
     endpoints::{Endpoints, Error, Greeting, Health, Hello},
@@ -11,7 +15,6 @@ use greeter::{
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use kit_endpoint::{Fault, Kind, Request};
-use kit_sd::consul::{Client, Entry, Error as Failure, Health as Seen, Query, Service};
 use kit_serve::{Listener, Peer};
 use std::{
     future::{IntoFuture, pending},
@@ -87,52 +90,6 @@ async fn over_grpc_a_greeting_comes_back_or_the_kind_of_failure() {
 
 // ===== wherever Consul says =====
 
-/// An agent that knows these instances, or is down.
-#[derive(Debug, Clone)]
-struct Fake(Result<Vec<Entry>, &'static str>);
-
-impl Client for Fake {
-    async fn register(&self, _: &Service) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    async fn deregister(&self, _: &str) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    async fn is_registered(&self, _: &str) -> Result<bool, Failure> {
-        Ok(true)
-    }
-
-    async fn pass(&self, _: &str) -> Result<bool, Failure> {
-        Ok(true)
-    }
-
-    async fn health(&self, query: &Query) -> Result<Seen, Failure> {
-        assert!(query.passing, "it wants instances that are unwell");
-        assert_eq!(query.service, "hello");
-        match &self.0 {
-            // Nothing changes.
-            Ok(_) if query.index > 0 => pending().await,
-            Ok(entries) => {
-                let mut health = Seen::default();
-                health.index = 1;
-                health.entries.clone_from(entries);
-                Ok(health)
-            }
-            Err(why) => Err(Failure::Other((*why).into())),
-        }
-    }
-}
-
-fn entry(id: &str, port: u16) -> Entry {
-    let mut entry = Entry::default();
-    entry.id = id.into();
-    entry.address = "10.0.0.1".into();
-    entry.port = port;
-    entry
-}
-
 async fn lost(fake: Fake) -> NotFound {
     let patience = Duration::from_secs(5);
     client::found(fake, network(0).0, "hello", patience).await.map(drop).unwrap_err()
@@ -174,7 +131,8 @@ fn network(gone: u16) -> (impl client::Web, Arc<Mutex<Vec<u16>>>) {
 
 #[tokio::test(start_paused = true)]
 async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
-    let entries = vec![entry("a", 1), entry("b", 2), entry("c", 3)];
+    let entries =
+        vec![entry("a", "10.0.0.1", 1), entry("b", "10.0.0.1", 2), entry("c", "10.0.0.1", 3)];
     let (web, asked) = network(2);
     let patience = Duration::from_secs(20);
     let endpoint = client::found(Fake(Ok(entries)), web, "hello", patience).await.unwrap();

@@ -3,12 +3,19 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "memory/catalog.rs"]
+mod catalog;
+
+use catalog::{Fake, entry};
 use greeter::{
     call::{OtherPort, call},
+    client,
+    endpoints::Hello,
     flags::{Command, Serve, parse},
     listen::{Addresses, NotBound, Ports, reached_from, registry},
     serve::serve,
 };
+use kit_endpoint::Request;
 use kit_run::Signal;
 use kit_transport::Report;
 use std::{
@@ -22,7 +29,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tower::BoxError;
+use tower::{BoxError, ServiceExt};
 
 /// More than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -195,4 +202,26 @@ async fn the_other_port_is_told_with_what_to_write() {
         assert!(error.to_string().ends_with(&advice), "{asked}: {error}");
     }
     running.end(Signal::Terminate).await.unwrap();
+}
+
+#[tokio::test]
+async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
+    let running = [start(&[]).await, start(&[]).await];
+    let [first, second] = [&running[0], &running[1]].map(|one| one.addresses.http.port());
+    let at = |id, port| entry(id, "127.0.0.1", port);
+    let entries = vec![at("a", first), at("b", closed().await.port()), at("c", second)];
+    let web = kit_transport_http::pool(LIMIT);
+    let endpoint = client::found(Fake(Ok(entries)), web, "hello", LIMIT).await.unwrap();
+    for _ in 0..6 {
+        let hello = Request::new(Hello { name: "Ada".to_owned() });
+        let reply = timeout(LIMIT, endpoint.clone().oneshot(hello)).await.unwrap();
+        assert_eq!(reply.unwrap().greeting, "Hello, Ada!");
+    }
+    drop(endpoint);
+    for one in running {
+        let page = ask(one.addresses.debug, "/metrics").await;
+        let count = "http_server_request_duration_seconds_count{";
+        assert!(page.contains(count), "it was never asked:\n{page}");
+        one.end(Signal::Terminate).await.unwrap();
+    }
 }
