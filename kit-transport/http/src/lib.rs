@@ -74,6 +74,13 @@
 //! `Content-Type` and `Accept`. What needs HTTP itself is a layer around the
 //! server.
 //!
+//! # Streams
+//!
+//! An endpoint may take a stream of messages, reply with one, or both, as over
+//! gRPC: see [`Server`'s shapes](Server#streams). Of a call that is a stream hooks see one
+//! request, whose end is that of the stream; [`stream`] says how a reader tells
+//! a whole one from half of it.
+//!
 //! # Readiness
 //!
 //! A server is always ready, and takes a clone of the endpoint for each
@@ -90,6 +97,8 @@
 //! | `path` | parameters in the path: `/users/{id}` |
 //! | `protobuf` | `application/x-protobuf` bodies, of prost's messages |
 //! | `msgpack` | `application/msgpack` bodies |
+//! | `json-lines` | streams of JSON lines, both ways |
+//! | `sse` | streams of replies as server-sent events |
 //! | `client` | a pooled hyper client to call with |
 //! | `tls` | `https://` for it, by rustls |
 
@@ -101,6 +110,8 @@ mod field;
 pub mod form;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json-lines")]
+pub mod json_lines;
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
 pub mod negotiate;
@@ -113,6 +124,10 @@ pub mod query;
 mod refuse;
 mod reply;
 mod server;
+pub mod shape;
+#[cfg(feature = "sse")]
+pub mod sse;
+pub mod stream;
 #[cfg(any(feature = "form", feature = "query"))]
 mod urlencoded;
 
@@ -121,11 +136,14 @@ pub use self::client::{BadCertificate, Tls};
 #[cfg(feature = "client")]
 pub use self::client::{Pool, PoolOptions, pool};
 pub use self::{
-    client::{CallError, CallFuture, Client, NotConnected, ReceivedProblem, Rejection},
+    client::{
+        CallError, CallFuture, Client, NotConnected, OpenFuture, ReceivedProblem, Rejection,
+        Replies, StreamClient,
+    },
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},
     reply::{Reply, as_reply},
-    server::{ResponseFuture, Server},
+    server::{ReplyBody, ResponseFuture, Server, StreamFuture},
 };
 
 #[cfg(doctest)]

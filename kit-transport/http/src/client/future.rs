@@ -92,7 +92,7 @@ impl<F, B, D, O: Observer> fmt::Debug for CallFuture<F, B, D, O> {
     }
 }
 
-const fn phase(error: &CallError) -> Phase {
+pub(super) const fn phase(error: &CallError) -> Phase {
     match error {
         CallError::Encode(_) => Phase::Encode,
         CallError::NotConnected(_)

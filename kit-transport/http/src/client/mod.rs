@@ -3,11 +3,14 @@ mod connect;
 mod error;
 mod future;
 mod not_connected;
+mod open;
 #[cfg(feature = "client")]
 mod pool;
 mod problem;
+mod replies;
 mod retry_after;
 mod service;
+mod streaming;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -19,6 +22,9 @@ pub use self::{
     error::{CallError, Rejection},
     future::CallFuture,
     not_connected::NotConnected,
+    open::OpenFuture,
     problem::ReceivedProblem,
+    replies::Replies,
     service::Client,
+    streaming::StreamClient,
 };

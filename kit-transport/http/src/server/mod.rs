@@ -1,4 +1,11 @@
+mod exchange;
 mod future;
+mod reply_body;
 mod service;
 
-pub use self::{future::ResponseFuture, service::Server};
+use self::exchange::Exchange;
+pub use self::{
+    future::{ResponseFuture, StreamFuture},
+    reply_body::ReplyBody,
+    service::Server,
+};

@@ -1,19 +1,26 @@
-use super::ResponseFuture;
-use crate::{DecodeError, Failure, encode_problem};
+use super::{Exchange, ReplyBody, ResponseFuture, StreamFuture, exchange::kit_request};
+use crate::{
+    DecodeError, Failure, encode_problem,
+    shape::{Bidi, ClientStreaming, OneRequest, ServerStreaming, Unary},
+    stream::{Incoming, ReadItems, Received, WriteItems},
+};
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, Method};
+use futures_core::Stream;
+use http::{Extensions, HeaderMap, HeaderName, Method, request::Parts};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, Limited, combinators::Collect};
+use http_body_util::{BodyExt, Collected, Full, Limited, combinators::Collect};
 use kit_endpoint::{Endpoint, Fault, Peer};
 use kit_transport::{
     Call, End, Hook, Observer, Protocol, RequestId, Watch, Watched,
-    deadline::{self, REQUEST_TIMEOUT_MS},
+    deadline::{self, BadTimeout, REQUEST_TIMEOUT_MS},
     hook::{After, Before, Finally},
 };
 use std::{
     any::type_name,
     convert::Infallible,
     error, fmt,
+    future::Pending,
+    marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -27,14 +34,33 @@ use tower_service::Service;
 /// `D` decodes the request, `N` encodes the reply, `H` watches, and `X`
 /// encodes every failure. None of them is boxed. See the
 /// [crate documentation](crate) for the steps.
+///
+/// # Streams
+///
+/// `K` is the shape of the call, the same four as gRPC's:
+///
+/// | shape | the endpoint takes | and replies with |
+/// |---|---|---|
+/// | [`new`](Self::new): unary | `Request<Req>` | `Reply` |
+/// | [`server_streaming`](Self::server_streaming) | `Request<Req>` | a `Stream` of `Result<Item, E>` |
+/// | [`client_streaming`](Self::client_streaming) | `Request<`[`Incoming`]`>` | `Reply` |
+/// | [`bidi`](Self::bidi) | `Request<`[`Incoming`]`>` | a `Stream` of `Result<Item, E>` |
+///
+/// Where there is a stream, `D` is a [`ReadItems`] and `N` a [`WriteItems`]: those of
+/// the features `json-lines` and `sse`. One item is read or written when it is
+/// asked for; dropped, the reply drops the endpoint's stream. Such a call ends
+/// at the deadline of its request, wherever it is; a stream that has begun then
+/// ends with [`Expired`](kit_endpoint::Expired), as with any
+/// [fault](crate::stream#the-end). Without a deadline it may last for good.
 #[derive(Clone)]
-pub struct Server<E, D, N, H = (), X = fn(&Failure<'_>) -> http::Response<Bytes>> {
+pub struct Server<E, D, N, H = (), X = fn(&Failure<'_>) -> http::Response<Bytes>, K = Unary> {
     endpoint: E,
     decode: D,
     encode: N,
     hook: H,
     encode_error: X,
     options: Options,
+    shape: PhantomData<fn() -> K>,
 }
 
 #[derive(Clone)]
@@ -59,6 +85,90 @@ impl<E, D, N> Server<E, D, N> {
     /// answered by [`encode_problem`]; the deadline is read from
     /// `x-request-timeout-ms` and `grpc-timeout`.
     pub fn new(endpoint: E, decode: D, encode: N) -> Self {
+        Self::of(endpoint, decode, encode)
+    }
+}
+
+/// A server whose hooks and encoder of errors are not said yet.
+type Plain<E, D, N, K> = Server<E, D, N, (), fn(&Failure<'_>) -> http::Response<Bytes>, K>;
+
+impl<E, D, N> Plain<E, D, N, ServerStreaming> {
+    /// Serves `endpoint`, whose response is a stream, reading the request with
+    /// `decode`; `write` writes each item.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json-lines")] {
+    /// use kit_endpoint::{Expired, Request};
+    /// use kit_transport_http::{Server, json, json_lines};
+    /// use tokio_stream::Stream;
+    /// use tower::service_fn;
+    ///
+    /// async fn greetings(
+    ///     request: Request<Vec<String>>,
+    /// ) -> Result<impl Stream<Item = Result<String, Expired>>, Expired> {
+    ///     let names = request.into_message().into_iter();
+    ///     Ok(tokio_stream::iter(names.map(|name| Ok(format!("Hello, {name}!")))))
+    /// }
+    ///
+    /// let write = json_lines::Writer::new();
+    /// let server = Server::server_streaming(service_fn(greetings), json::decode, write);
+    /// let app: axum::Router = axum::Router::new().route_service("/greetings", server);
+    /// # let _ = app;
+    /// # }
+    /// ```
+    pub fn server_streaming(endpoint: E, decode: D, write: N) -> Self {
+        Self::of(endpoint, decode, write)
+    }
+}
+
+impl<E, R, N> Plain<E, R, N, ClientStreaming> {
+    /// Serves `endpoint`, whose message is a stream, [`Incoming`], each item
+    /// read by `read`; `encode` writes the reply.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json-lines")] {
+    /// use kit_endpoint::Request;
+    /// use kit_transport_http::{Server, json, json_lines, stream::ReadError};
+    /// use std::pin::pin;
+    /// use tokio_stream::{Stream, StreamExt};
+    /// use tower::service_fn;
+    ///
+    /// async fn count(
+    ///     request: Request<impl Stream<Item = Result<String, ReadError>>>,
+    /// ) -> Result<usize, ReadError> {
+    ///     let mut names = pin!(request.into_message());
+    ///     let mut count = 0;
+    ///     while names.try_next().await?.is_some() {
+    ///         count += 1;
+    ///     }
+    ///     Ok(count)
+    /// }
+    ///
+    /// let read = json_lines::Reader::<String>::new();
+    /// let server = Server::client_streaming(service_fn(count), read, json::encode);
+    /// let app: axum::Router = axum::Router::new().route_service("/count", server);
+    /// # let _ = app;
+    /// # }
+    /// ```
+    pub fn client_streaming(endpoint: E, read: R, encode: N) -> Self {
+        Self::of(endpoint, read, encode)
+    }
+}
+
+impl<E, R, W> Plain<E, R, W, Bidi> {
+    /// Serves `endpoint`, whose message and whose response are streams: `read`
+    /// and `write` read and write their items.
+    ///
+    /// The streams are independent: replies go out while requests still come.
+    /// That needs a client that does both at once; one that sends all before it
+    /// reads (a browser's `fetch`) serves an endpoint that reads all first.
+    pub fn bidi(endpoint: E, read: R, write: W) -> Self {
+        Self::of(endpoint, read, write)
+    }
+}
+
+impl<E, D, N, K> Plain<E, D, N, K> {
+    fn of(endpoint: E, decode: D, encode: N) -> Self {
         let options = Options {
             limit: 2 << 20,
             reads: true,
@@ -66,13 +176,14 @@ impl<E, D, N> Server<E, D, N> {
             route: None,
             timeout: None,
         };
-        Self { endpoint, decode, encode, hook: (), encode_error: encode_problem, options }
+        let (encode_error, shape): (fn(&Failure<'_>) -> _, _) = (encode_problem, PhantomData);
+        Self { endpoint, decode, encode, hook: (), encode_error, options, shape }
     }
 }
 
-impl<E, D, N, H, X> Server<E, D, N, H, X> {
+impl<E, D, N, H, X, K> Server<E, D, N, H, X, K> {
     /// Calls `f` with the head of each request, before it is decoded.
-    pub fn before<F>(self, f: F) -> Server<E, D, N, (H, Before<F>), X>
+    pub fn before<F>(self, f: F) -> Server<E, D, N, (H, Before<F>), X, K>
     where
         F: Fn(&Call<'_>, &mut Extensions) + Clone,
     {
@@ -80,7 +191,7 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
     }
 
     /// Calls `f` with the headers of each reply, also of a failure.
-    pub fn after<F>(self, f: F) -> Server<E, D, N, (H, After<F>), X>
+    pub fn after<F>(self, f: F) -> Server<E, D, N, (H, After<F>), X, K>
     where
         F: Fn(&mut HeaderMap) + Clone,
     {
@@ -88,7 +199,7 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
     }
 
     /// Calls `f` once each request has ended, however it ended.
-    pub fn finally<F>(self, f: F) -> Server<E, D, N, (H, Finally<F>), X>
+    pub fn finally<F>(self, f: F) -> Server<E, D, N, (H, Finally<F>), X, K>
     where
         F: Fn(&End) + Clone,
     {
@@ -97,20 +208,38 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
 
     /// Adds a hook. Hooks see requests in the order in which they were added,
     /// and replies in the reverse one.
-    pub fn hook<G>(self, hook: G) -> Server<E, D, N, (H, G), X> {
-        let Self { endpoint, decode, encode, hook: first, encode_error, options } = self;
-        Server { endpoint, decode, encode, hook: (first, hook), encode_error, options }
+    pub fn hook<G>(self, hook: G) -> Server<E, D, N, (H, G), X, K> {
+        let Self { endpoint, decode, encode, hook: first, encode_error, options, shape } = self;
+        Server { endpoint, decode, encode, hook: (first, hook), encode_error, options, shape }
     }
 
     /// Encodes failures with `f`.
-    pub fn encode_error<F>(self, f: F) -> Server<E, D, N, H, F>
+    pub fn encode_error<F>(self, f: F) -> Server<E, D, N, H, F, K>
     where
         F: Fn(&Failure<'_>) -> http::Response<Bytes>,
     {
-        let Self { endpoint, decode, encode, hook, options, .. } = self;
-        Server { endpoint, decode, encode, hook, encode_error: f, options }
+        let Self { endpoint, decode, encode, hook, options, shape, .. } = self;
+        Server { endpoint, decode, encode, hook, encode_error: f, options, shape }
     }
 
+    /// Tells hooks the template of the route on which this is mounted
+    /// (`"/users/{id}"`): metrics and logs must not have raw paths.
+    #[must_use]
+    pub const fn route(mut self, template: &'static str) -> Self {
+        self.options.route = Some(template);
+        self
+    }
+
+    /// Reads the time that the caller allows, in milliseconds, from `header`;
+    /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default.
+    #[must_use]
+    pub fn timeout_header(mut self, header: HeaderName) -> Self {
+        self.options.timeout = Some(Arc::new(header));
+        self
+    }
+}
+
+impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
     /// Takes bodies of up to `bytes`; a larger one is answered with 413, at
     /// once if its length is announced. 2 MiB by default.
     #[must_use]
@@ -135,22 +264,127 @@ impl<E, D, N, H, X> Server<E, D, N, H, X> {
         self
     }
 
-    /// Tells hooks the template of the route on which this is mounted
-    /// (`"/users/{id}"`): metrics and logs must not have raw paths.
-    #[must_use]
-    pub const fn route(mut self, template: &'static str) -> Self {
-        self.options.route = Some(template);
-        self
-    }
-
-    /// Reads the time that the caller allows, in milliseconds, from `header`;
-    /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default.
-    #[must_use]
-    pub fn timeout_header(mut self, header: HeaderName) -> Self {
-        self.options.timeout = Some(Arc::new(header));
-        self
+    /// Calls the endpoint with the one message of a request: at once if there
+    /// is no body, else when it has been read. `bounded`, the call ends at the
+    /// deadline.
+    fn call_whole<B, Req, DE>(
+        &self,
+        request: http::Request<B>,
+        before: impl FnOnce(&mut Parts),
+        bounded: bool,
+    ) -> Exchange<Collect<Limited<B>>, E, D, H::Observer, X, Req>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn error::Error + Send + Sync>>>,
+        E: Endpoint<Req>,
+        D: Fn(&http::Request<Bytes>) -> Result<Req, DE> + Clone,
+        DE: Fault,
+        H: Hook,
+        X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
+    {
+        let (mut head, body) = request.into_parts();
+        let (watch, request_id, deadline) = self.begin(&mut head);
+        let encode_error = self.encode_error.clone();
+        let deadline = match deadline {
+            Ok(deadline) => deadline,
+            Err(fault) => return Exchange::refused(watch, encode_error, request_id, &fault),
+        };
+        before(&mut head);
+        let bound = if bounded { deadline } else { None };
+        let limit = self.options.limit;
+        if !self.options.reads || body.is_end_stream() {
+            let request = http::Request::from_parts(head, Bytes::new());
+            return match (self.decode)(&request) {
+                Ok(message) => {
+                    let extensions = request.into_parts().0.extensions;
+                    let endpoint = self.endpoint.clone();
+                    let request = kit_request(message, extensions, deadline);
+                    Exchange::called(watch, encode_error, request_id, endpoint, request)
+                        .within(bound)
+                }
+                Err(fault) => Exchange::refused(watch, encode_error, request_id, &fault),
+            };
+        }
+        if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
+            let fault = DecodeError::TooLarge { limit };
+            return Exchange::refused(watch, encode_error, request_id, &fault);
+        }
+        let body = Limited::new(body, limit).collect();
+        let (endpoint, decode) = (self.endpoint.clone(), self.decode.clone());
+        let limits = (limit, self.options.read_limit);
+        Exchange::reading(
+            watch,
+            encode_error,
+            request_id,
+            head,
+            body,
+            limits,
+            decode,
+            endpoint,
+            deadline,
+        )
+        .within(bound)
     }
 }
+
+impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
+    /// What every request begins with: hooks see it, and its deadline is read.
+    fn begin(
+        &self,
+        head: &mut Parts,
+    ) -> (Watch<H::Observer>, Option<RequestId>, Result<Option<Instant>, BadTimeout>) {
+        let call = Call::new(Protocol::Http, head.method.as_str(), &head.headers)
+            .route(self.options.route)
+            .peer(head.extensions.get::<Peer>().copied());
+        let mut watch = Watch::new(self.hook.before(&call, &mut head.extensions));
+        if head.method == Method::HEAD {
+            watch.bodiless();
+        }
+        let request_id =
+            if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
+        let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
+        let deadline = deadline::timeout(&head.headers, timeout)
+            .map(|timeout| timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+        (watch, request_id, deadline)
+    }
+
+    /// Calls the endpoint with a request that is a stream.
+    fn call_stream<B>(
+        &self,
+        request: http::Request<B>,
+        before: impl FnOnce(&mut Parts),
+    ) -> Streamed<B, E, D, H::Observer, X>
+    where
+        B: Body<Data = Bytes>,
+        E: Endpoint<Incoming<B, D>>,
+        D: ReadItems,
+        X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
+    {
+        let (mut head, body) = request.into_parts();
+        let (watch, request_id, deadline) = self.begin(&mut head);
+        let encode_error = self.encode_error.clone();
+        let deadline = match deadline {
+            Ok(deadline) => deadline,
+            Err(fault) => return Exchange::refused(watch, encode_error, request_id, &fault),
+        };
+        before(&mut head);
+        if let Err(fault) = self.decode.check(&head.headers) {
+            return Exchange::refused(watch, encode_error, request_id, &fault);
+        }
+        let received = if H::Observer::SILENT { Received::default() } else { Received::counted() };
+        let message = Incoming::new(body, self.decode.clone(), received.clone());
+        let request = kit_request(message, head.extensions, deadline);
+        Exchange::called(watch, encode_error, request_id, self.endpoint.clone(), request)
+            .within(deadline)
+            .receiving(received)
+    }
+}
+
+/// The exchange of a request that is a stream: there is no body to collect,
+/// and nothing to decode, before the endpoint is called.
+type Streamed<B, E, R, O, X> =
+    Exchange<Uncollected, E, Undecoded<Incoming<B, R>>, O, X, Incoming<B, R>>;
+type Uncollected = Pending<Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>;
+type Undecoded<Req> = fn(&http::Request<Bytes>) -> Result<Req, Infallible>;
 
 impl<B, E, D, N, H, X, Req, DE, NE> Service<http::Request<B>> for Server<E, D, N, H, X>
 where
@@ -174,51 +408,97 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
-        let call = Call::new(Protocol::Http, head.method.as_str(), &head.headers)
-            .route(self.options.route)
-            .peer(head.extensions.get::<Peer>().copied());
-        let mut watch = Watch::new(self.hook.before(&call, &mut head.extensions));
-        if head.method == Method::HEAD {
-            watch.bodiless();
-        }
-        let request_id =
-            if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
-        let reply = (self.encode.clone(), self.encode_error.clone());
-        let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
-        let timeout = match deadline::timeout(&head.headers, timeout) {
-            Ok(timeout) => timeout,
-            Err(fault) => return ResponseFuture::refused(watch, reply, request_id, &fault),
-        };
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let limit = self.options.limit;
-        if !self.options.reads || body.is_end_stream() {
-            let request = http::Request::from_parts(head, Bytes::new());
-            return match (self.decode)(&request) {
-                Ok(message) => {
-                    let extensions = request.into_parts().0.extensions;
-                    let endpoint = self.endpoint.clone();
-                    ResponseFuture::called(
-                        watch, reply, request_id, endpoint, message, extensions, deadline,
-                    )
-                }
-                Err(fault) => ResponseFuture::refused(watch, reply, request_id, &fault),
-            };
-        }
-        if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
-            let fault = DecodeError::TooLarge { limit };
-            return ResponseFuture::refused(watch, reply, request_id, &fault);
-        }
-        let body = Limited::new(body, limit).collect();
-        let (endpoint, decode) = (self.endpoint.clone(), self.decode.clone());
-        let limits = (limit, self.options.read_limit);
-        ResponseFuture::reading(
-            watch, reply, request_id, head, body, limits, decode, endpoint, deadline,
-        )
+        ResponseFuture::new(self.call_whole(request, |_| (), false), self.encode.clone())
     }
 }
 
-impl<E: fmt::Debug, D, N, H: fmt::Debug, X> fmt::Debug for Server<E, D, N, H, X> {
+impl<B, E, D, W, H, X, Req, DE, St, T, SE> Service<http::Request<B>>
+    for Server<E, D, W, H, X, ServerStreaming>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn error::Error + Send + Sync>>>,
+    E: Endpoint<Req, Response = St>,
+    D: Fn(&http::Request<Bytes>) -> Result<Req, DE> + Clone,
+    DE: Fault,
+    St: Stream<Item = Result<T, SE>>,
+    SE: Fault,
+    W: WriteItems<T>,
+    H: Hook,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
+{
+    type Response = http::Response<ReplyBody<St, W, H::Observer, X>>;
+    type Error = Infallible;
+    type Future = StreamFuture<Collect<Limited<B>>, E, D, W, H::Observer, X, Req>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let bodiless = request.method() == Method::HEAD;
+        let before = |head: &mut Parts| self.encode.before(&head.headers, &mut head.extensions);
+        StreamFuture::new(self.call_whole(request, before, true), self.encode.clone(), bodiless)
+    }
+}
+
+impl<B, E, R, N, H, X, NE> Service<http::Request<B>> for Server<E, R, N, H, X, ClientStreaming>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn error::Error + Send + Sync>>>,
+    E: Endpoint<Incoming<B, R>>,
+    R: ReadItems,
+    N: Fn(E::Response) -> Result<http::Response<Bytes>, NE> + Clone,
+    NE: Fault,
+    H: Hook,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
+{
+    type Response = http::Response<Watched<Full<Bytes>, H::Observer>>;
+    type Error = Infallible;
+    type Future = ResponseFuture<
+        Uncollected,
+        E,
+        Undecoded<Incoming<B, R>>,
+        N,
+        H::Observer,
+        X,
+        Incoming<B, R>,
+    >;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        ResponseFuture::new(self.call_stream(request, |_| ()), self.encode.clone())
+    }
+}
+
+impl<B, E, R, W, H, X, St, T, SE> Service<http::Request<B>> for Server<E, R, W, H, X, Bidi>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn error::Error + Send + Sync>>>,
+    E: Endpoint<Incoming<B, R>, Response = St>,
+    R: ReadItems,
+    St: Stream<Item = Result<T, SE>>,
+    SE: Fault,
+    W: WriteItems<T>,
+    H: Hook,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
+{
+    type Response = http::Response<ReplyBody<St, W, H::Observer, X>>;
+    type Error = Infallible;
+    type Future =
+        StreamFuture<Uncollected, E, Undecoded<Incoming<B, R>>, W, H::Observer, X, Incoming<B, R>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let bodiless = request.method() == Method::HEAD;
+        let before = |head: &mut Parts| self.encode.before(&head.headers, &mut head.extensions);
+        StreamFuture::new(self.call_stream(request, before), self.encode.clone(), bodiless)
+    }
+}
+
+impl<E: fmt::Debug, D, N, H: fmt::Debug, X, K> fmt::Debug for Server<E, D, N, H, X, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("endpoint", &self.endpoint)

@@ -1,0 +1,263 @@
+use crate::{DecodeError, Failure, stream::Received};
+use bytes::Bytes;
+use http::{Extensions, request::Parts};
+use http_body_util::{Collected, LengthLimitError};
+use kit_endpoint::{self as kit, Endpoint, Expired, Fault};
+use kit_transport::{Observer, Phase, RequestId, Watch};
+use pin_project_lite::pin_project;
+use std::{
+    error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::util::Oneshot;
+use tower_service::Service;
+
+pin_project! {
+    /// One request on its way to the endpoint and back, whatever the shape: all
+    /// but the encoding of the reply.
+    pub struct Exchange<F, E, D, O, X, Req>
+    where
+        E: Service<kit::Request<Req>>,
+        O: Observer,
+    {
+        rest: Option<Rest<O, X>>,
+        #[pin]
+        state: State<F, E, D, Req>,
+    }
+}
+
+/// What outlives the call of the endpoint: who watches, who encodes failures.
+pub(super) struct Rest<O: Observer, X> {
+    pub(super) watch: Watch<O>,
+    pub(super) encode_error: X,
+    pub(super) request_id: Option<RequestId>,
+    /// Where the request is a stream, how much of it came.
+    pub(super) received: Received,
+    /// Where there is a stream, the end of the call.
+    pub(super) deadline: Option<Instant>,
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, E, D, Req>
+    where
+        E: Service<kit::Request<Req>>,
+    {
+        /// Reading the body.
+        Read {
+            #[pin]
+            body: F,
+            head: Option<Parts>,
+            limits: (usize, Duration),
+            decode: D,
+            endpoint: Option<E>,
+            deadline: Option<Instant>,
+            // Made only once the body lets us wait.
+            #[pin]
+            sleep: Option<Sleep>,
+        },
+        /// Waiting for the endpoint, first to be ready, then to reply.
+        Call {
+            #[pin]
+            reply: Oneshot<E, kit::Request<Req>>,
+            // As above.
+            #[pin]
+            sleep: Option<Sleep>,
+        },
+        /// Refused before there was a call.
+        Refused { response: Option<http::Response<Bytes>> },
+    }
+}
+
+// ===== impl Exchange =====
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request, named at one call")]
+impl<F, E, D, O, X, Req> Exchange<F, E, D, O, X, Req>
+where
+    E: Service<kit::Request<Req>>,
+    O: Observer,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes>,
+{
+    pub(super) fn refused(
+        watch: Watch<O>,
+        encode_error: X,
+        request_id: Option<RequestId>,
+        fault: &dyn Fault,
+    ) -> Self {
+        let mut rest = Rest::new(watch, encode_error, request_id);
+        let response = Some(rest.fail(Phase::Decode, fault));
+        Self { rest: Some(rest), state: State::Refused { response } }
+    }
+
+    pub(super) fn called(
+        watch: Watch<O>,
+        encode_error: X,
+        request_id: Option<RequestId>,
+        endpoint: E,
+        request: kit::Request<Req>,
+    ) -> Self {
+        let rest = Some(Rest::new(watch, encode_error, request_id));
+        Self { rest, state: State::Call { reply: Oneshot::new(endpoint, request), sleep: None } }
+    }
+
+    pub(super) fn reading(
+        watch: Watch<O>,
+        encode_error: X,
+        request_id: Option<RequestId>,
+        head: Parts,
+        body: F,
+        limits: (usize, Duration),
+        decode: D,
+        endpoint: E,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let (head, endpoint, sleep) = (Some(head), Some(endpoint), None);
+        let rest = Some(Rest::new(watch, encode_error, request_id));
+        let state = State::Read { body, head, limits, decode, endpoint, deadline, sleep };
+        Self { rest, state }
+    }
+
+    /// Ends the call at `deadline`.
+    pub(super) fn within(mut self, deadline: Option<Instant>) -> Self {
+        if let Some(rest) = &mut self.rest {
+            rest.deadline = deadline;
+        }
+        self
+    }
+
+    /// Counts what comes while the endpoint is at work.
+    pub(super) fn receiving(mut self, received: Received) -> Self {
+        if let Some(rest) = &mut self.rest {
+            rest.received = received;
+        }
+        self
+    }
+}
+
+impl<F, E, D, O, X, Req, DE> Exchange<F, E, D, O, X, Req>
+where
+    F: Future<Output = Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>,
+    E: Endpoint<Req>,
+    D: Fn(&http::Request<Bytes>) -> Result<Req, DE>,
+    DE: Fault,
+    O: Observer,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes>,
+{
+    /// Returns the reply, or the answer to a failure, of which the watch knows;
+    /// and what is left to be done with.
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    #[inline]
+    pub(super) fn poll_reply(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Result<E::Response, http::Response<Bytes>>, Rest<O, X>)> {
+        let mut this = self.project();
+        let rest = this.rest.as_mut().expect("polled after the reply");
+        let reply = loop {
+            match this.state.as_mut().project() {
+                StateProj::Read { body, head, limits, decode, endpoint, deadline, mut sleep } => {
+                    let (most, patience) = *limits;
+                    let Poll::Ready(body) = body.poll(cx) else {
+                        let now = Instant::now();
+                        if sleep.is_none() {
+                            let until = [now.checked_add(patience), *deadline];
+                            sleep.set(until.into_iter().flatten().min().map(sleep_until));
+                        }
+                        let Some(sleep) = sleep.as_pin_mut() else { return Poll::Pending };
+                        ready!(sleep.poll(cx));
+                        break Err(match deadline {
+                            Some(deadline) if *deadline <= now => {
+                                rest.fail(Phase::Decode, &Expired::new(false))
+                            }
+                            _ => {
+                                let fault = DecodeError::TooSlow { limit: patience };
+                                rest.fail(Phase::Decode, &fault)
+                            }
+                        });
+                    };
+                    let body = match body {
+                        Ok(body) => body.to_bytes(),
+                        Err(error) if error.is::<LengthLimitError>() => {
+                            let fault = DecodeError::TooLarge { limit: most };
+                            break Err(rest.fail(Phase::Decode, &fault));
+                        }
+                        Err(error) => {
+                            break Err(rest.fail(Phase::Decode, &DecodeError::Body(error)));
+                        }
+                    };
+                    rest.watch.received(body.len() as u64);
+                    // Taken once: this state ends here, whichever way it goes.
+                    let head = head.take().expect("the head is there until the body ends");
+                    let endpoint = endpoint.take().expect("so is the endpoint");
+                    let request = http::Request::from_parts(head, body);
+                    match decode(&request) {
+                        Ok(message) => {
+                            let extensions = request.into_parts().0.extensions;
+                            let request = kit_request(message, extensions, *deadline);
+                            let reply = Oneshot::new(endpoint, request);
+                            this.state.set(State::Call { reply, sleep: None });
+                        }
+                        Err(fault) => break Err(rest.fail(Phase::Decode, &fault)),
+                    }
+                }
+                StateProj::Call { reply, mut sleep } => {
+                    let reply = reply.poll(cx);
+                    if let Some(received) = rest.received.get() {
+                        rest.watch.received(received);
+                    }
+                    let Poll::Ready(reply) = reply else {
+                        let Some(deadline) = rest.deadline else { return Poll::Pending };
+                        if sleep.is_none() {
+                            sleep.set(Some(sleep_until(deadline)));
+                        }
+                        let Some(sleep) = sleep.as_pin_mut() else { return Poll::Pending };
+                        ready!(sleep.poll(cx));
+                        break Err(rest.fail(Phase::Endpoint, &Expired::new(true)));
+                    };
+                    break reply.map_err(|fault| rest.fail(Phase::Endpoint, &fault));
+                }
+                StateProj::Refused { response } => {
+                    break Err(response.take().expect("polled after the reply"));
+                }
+            }
+        };
+        // The work is dropped now, not when our caller drops us.
+        this.state.set(State::Refused { response: None });
+        Poll::Ready((reply, this.rest.take().expect("it was there when this poll began")))
+    }
+}
+
+// ===== impl Rest =====
+
+impl<O: Observer, X> Rest<O, X> {
+    fn new(watch: Watch<O>, encode_error: X, request_id: Option<RequestId>) -> Self {
+        Self { watch, encode_error, request_id, received: Received::default(), deadline: None }
+    }
+}
+
+impl<O, X> Rest<O, X>
+where
+    O: Observer,
+    X: Fn(&Failure<'_>) -> http::Response<Bytes>,
+{
+    /// Tells the watch of a fault, and returns the answer to it.
+    pub(super) fn fail(&mut self, phase: Phase, fault: &dyn Fault) -> http::Response<Bytes> {
+        self.watch.failed_at(phase, fault);
+        (self.encode_error)(&Failure { fault, request_id: self.request_id.as_ref() })
+    }
+}
+
+pub(super) fn kit_request<Req>(
+    message: Req,
+    extensions: Extensions,
+    deadline: Option<Instant>,
+) -> kit::Request<Req> {
+    let request = kit::Request::from_parts(message, extensions);
+    match deadline {
+        Some(deadline) => request.within(deadline),
+        None => request,
+    }
+}
