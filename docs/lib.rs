@@ -19,6 +19,7 @@ pages! {
     "errors" Errors,
     "deadlines" Deadlines,
     "transports" Transports,
+    "streams" Streams,
     "layers" Layers,
     "metrics" Metrics,
     "discovery" Discovery,
