@@ -3,7 +3,7 @@
 //! Each runs alone, so each has a bound and a line of its own. They find in their environment:
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
-//! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking and grpcio-reflection,
+//! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
 //! - `KIT_PROMTOOL`: Prometheus' promtool.
 

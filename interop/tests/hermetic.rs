@@ -1,0 +1,59 @@
+//! Our client and our server, over pipes in memory and on a paused clock: each
+//! case holds, and hook and layers hear of each call of it, once.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use kit_interop::{Tally, cases};
+use support::{Heard, in_time, pipes};
+use tonic::transport::Channel;
+
+/// Checks what is heard of `case`, which `call` goes through.
+async fn check<F>(case: &str, call: impl FnOnce(Channel, Tally) -> F)
+where
+    F: Future<Output = Result<(), cases::Failure>>,
+{
+    let tally = Tally::default();
+    let (channel, served) = pipes(&tally);
+    in_time(call(channel, tally.clone())).await.unwrap();
+    let heard = Heard::of(case);
+    // Of some ends the server hears after the client.
+    in_time(tally.wait_for(|counts| heard.is_over(counts))).await;
+    // Nothing is heard twice, not even when all is closed.
+    in_time(served.stop()).await;
+    heard.check(&tally.counts());
+}
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => { $(
+        #[tokio::test(start_paused = true)]
+        async fn $case() {
+            check(stringify!($case), |channel, _| cases::$case(channel)).await;
+        }
+    )* };
+}
+
+cases! {
+    empty_unary,
+    large_unary,
+    client_streaming,
+    server_streaming,
+    ping_pong,
+    empty_stream,
+    timeout_on_sleeping_server,
+    cancel_after_first_response,
+    status_code_and_message,
+    special_status_message,
+    custom_metadata,
+    unimplemented_method,
+    unimplemented_service,
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_after_begin() {
+    let call = |channel, tally: Tally| {
+        cases::cancel_after_begin(channel, async move { support::begun(&tally).await })
+    };
+    check("cancel_after_begin", call).await;
+}

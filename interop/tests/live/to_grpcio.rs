@@ -1,0 +1,159 @@
+//! Our client at its server.
+
+use crate::{python::Python, support::in_time};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use kit_endpoint::{Carries, Fault, Kind, Request};
+use kit_interop::{
+    DOMAIN, MOST, cases, client,
+    pb::{
+        Empty, ResponseParameters, SimpleRequest, StreamingInputCallRequest,
+        StreamingOutputCallRequest,
+    },
+};
+use std::{convert::Infallible, time::Duration};
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic_types::StatusExt;
+use tower::ServiceExt;
+
+async fn start() -> (Python, Channel) {
+    let mut server = Python::start("server.py", &[]);
+    let port = server.hear("port ").await;
+    let channel = kit_transport_grpc::channel(&format!("grpc://127.0.0.1:{port}")).unwrap();
+    (server, channel)
+}
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => { $(
+        #[tokio::test]
+        #[ignore = "needs grpcio"]
+        async fn $case() {
+            let (server, channel) = start().await;
+            in_time(cases::$case(channel)).await.unwrap();
+            server.end().await;
+        }
+    )* };
+}
+
+cases! {
+    empty_unary,
+    large_unary,
+    client_streaming,
+    server_streaming,
+    ping_pong,
+    empty_stream,
+    timeout_on_sleeping_server,
+    cancel_after_first_response,
+    status_code_and_message,
+    special_status_message,
+    custom_metadata,
+    unimplemented_method,
+    unimplemented_service,
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn cancel_after_begin() {
+    let (mut server, channel) = start().await;
+    let begun = async {
+        server.hear("begun StreamingInputCall ").await;
+    };
+    in_time(cases::cancel_after_begin(channel, begun)).await.unwrap();
+    server.hear("over StreamingInputCall").await;
+    server.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn rich_errors_of_grpcio_status_are_read() {
+    let (server, channel) = start().await;
+    let request = SimpleRequest { response_size: -1, ..Default::default() };
+    let call = client::unary_call(channel.clone()).oneshot(Request::new(request));
+    let error = in_time(call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidArgument);
+    let details = error.status().unwrap().get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((&*info.reason, &*info.domain), ("SIZE_NEGATIVE", DOMAIN));
+    assert_eq!(info.metadata["size"], "-1");
+    let bad = &details.bad_request().unwrap().field_violations[..];
+    assert_eq!((bad.len(), &*bad[0].field), (1, "response_size"));
+    assert_eq!(bad[0].description, "the size -1 is negative");
+
+    let request = StreamingOutputCallRequest {
+        response_parameters: vec![ResponseParameters { size: MOST + 1, interval_us: 0 }],
+        ..Default::default()
+    };
+    let call = async {
+        let call = client::streaming_output_call(channel).oneshot(Request::new(request));
+        call.await?.try_next().await
+    };
+    let error = in_time(call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(2500)));
+    let details = error.status().unwrap().get_error_details();
+    let quota = &details.quota_failure().unwrap().violations[..];
+    assert_eq!((quota.len(), &*quota[0].subject), (1, "response_size"));
+    server.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn our_deadline_is_its_handlers() {
+    let (mut server, channel) = start().await;
+    let mut request = Request::new(Empty {});
+    request.bring_forward(Instant::now() + Duration::from_secs(9));
+    in_time(client::empty_call(channel).oneshot(request)).await.unwrap();
+    let left: f64 = server.hear("begun EmptyCall ").await.parse().unwrap();
+    assert!(left > 0.0 && left <= 9.0, "{left}");
+    server.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn a_call_past_our_deadline_is_over_at_both_ends() {
+    let (mut server, channel) = start().await;
+    let requests = stream::pending::<Result<StreamingInputCallRequest, Infallible>>();
+    let mut request = Request::new(requests);
+    request.bring_forward(Instant::now() + Duration::from_millis(500));
+    let call = client::streaming_input_call(channel).oneshot(request);
+    let error = in_time(call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
+    server.hear("begun StreamingInputCall ").await;
+    server.hear("over StreamingInputCall").await;
+    server.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn a_dropped_call_ends_its_handler_in_each_shape_that_lasts() {
+    let (mut server, channel) = start().await;
+
+    let requests = stream::pending::<Result<StreamingInputCallRequest, Infallible>>();
+    let call = client::streaming_input_call(channel.clone()).oneshot(Request::new(requests));
+    tokio::select! {
+        reply = call => panic!("it is answered: {reply:?}"),
+        _ = server.hear("begun StreamingInputCall ") => {}
+    }
+    server.hear("over StreamingInputCall").await;
+
+    let late = |interval_us| ResponseParameters { size: 1, interval_us };
+    let asked = StreamingOutputCallRequest {
+        response_parameters: vec![late(0), late(60_000_000)],
+        ..Default::default()
+    };
+    let call = client::streaming_output_call(channel.clone());
+    let mut replies = in_time(call.oneshot(Request::new(asked.clone()))).await.unwrap();
+    in_time(replies.try_next()).await.unwrap().unwrap();
+    server.hear("begun StreamingOutputCall ").await;
+    drop(replies);
+    server.hear("over StreamingOutputCall").await;
+
+    let requests = stream::iter([Ok::<_, Infallible>(asked)]).chain(stream::pending());
+    let call = client::full_duplex_call(channel);
+    let mut replies = in_time(call.oneshot(Request::new(requests))).await.unwrap();
+    in_time(replies.try_next()).await.unwrap().unwrap();
+    server.hear("begun FullDuplexCall ").await;
+    drop(replies);
+    server.hear("over FullDuplexCall").await;
+    server.end().await;
+}
