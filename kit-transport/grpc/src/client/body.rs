@@ -1,4 +1,5 @@
-use super::ReceivedMetadata;
+use super::{ReceivedMetadata, watching::Traffic};
+use bytes::Buf;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -10,20 +11,25 @@ use std::{
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 pin_project! {
-    /// The body of a reply whose trailers a stranger wrote.
+    /// The body of a reply whose trailers a stranger wrote, counted as it comes.
     #[derive(Debug)]
     pub(super) struct Checked<B> {
         #[pin]
         body: B,
         received: Option<ReceivedMetadata>,
+        traffic: Option<Traffic>,
     }
 }
 
 // ===== impl Checked =====
 
 impl<B> Checked<B> {
-    pub(super) const fn new(body: B, received: Option<ReceivedMetadata>) -> Self {
-        Self { body, received }
+    pub(super) const fn new(
+        body: B,
+        received: Option<ReceivedMetadata>,
+        traffic: Option<Traffic>,
+    ) -> Self {
+        Self { body, received, traffic }
     }
 }
 
@@ -37,6 +43,12 @@ impl<B: Body> Body for Checked<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let mut frame = ready!(this.body.poll_frame(cx));
+        if let Some(traffic) = this.traffic
+            && let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            traffic.received(data.remaining());
+        }
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {

@@ -1,6 +1,7 @@
 use crate::{edge::Unread, status};
 use http::StatusCode;
 use kit_endpoint::{Details, Expired, Fault, Kind};
+use kit_transport::Phase;
 use std::{error::Error, fmt, time::Duration};
 use tokio::time::Instant;
 use tonic::{Code, ConnectError, Status};
@@ -30,12 +31,29 @@ pub struct Rejection {
     status: Status,
     kind: Kind,
     refused: bool,
+    phase: Phase,
 }
 
 // ===== impl Rejection =====
 
 impl Rejection {
-    pub(super) fn new(status: Status) -> Self {
+    /// The other side answered so.
+    pub(super) fn answered(status: Status) -> Self {
+        Self::new(status, Phase::Endpoint)
+    }
+
+    /// What tonic says when it reads the messages of a reply: that they cannot
+    /// be, or what the trailers tell.
+    pub(super) fn read(status: Status) -> Self {
+        let phase = match status.source() {
+            Some(_) => Phase::Send,
+            None if Unread::of(&status).is_some() => Phase::Decode,
+            None => Phase::Endpoint,
+        };
+        Self::new(status, phase)
+    }
+
+    fn new(status: Status, phase: Phase) -> Self {
         let kind = match status::kind(&status) {
             // What broke on the way, and tonic cannot name, is as good as
             // unreachable: gRPC's statuscodes.md asks for UNAVAILABLE.
@@ -49,16 +67,16 @@ impl Rejection {
             None => Kind::Internal,
         };
         let refused = never_connected(&status);
-        Self { status, kind, refused }
+        Self { status, kind, refused, phase }
     }
 
     pub(super) fn transport(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Status::from_error(error.into()))
+        Self::new(Status::from_error(error.into()), Phase::Send)
     }
 
     pub(super) fn not_grpc(status: StatusCode) -> Self {
         let kind = Kind::from_http_status_of_grpc(status);
-        Self::new(Status::new(
+        Self::answered(Status::new(
             status::code(kind),
             format!("the reply is not gRPC but HTTP {status}: a proxy, or another port?"),
         ))
@@ -134,7 +152,17 @@ fn never_connected(status: &Status) -> bool {
 
 impl CallError {
     pub(super) fn protocol(code: Code, message: &'static str) -> Self {
-        Self::Rejected(Rejection::new(Status::new(code, message)))
+        Self::Rejected(Rejection::new(Status::new(code, message), Phase::Decode))
+    }
+
+    /// The step at which the call failed.
+    pub(super) const fn phase(&self) -> Phase {
+        match self {
+            Self::Rejected(rejection) => rejection.phase,
+            Self::Expired(_) => Phase::Send,
+            Self::Encode(_) | Self::Requests(_) => Phase::Encode,
+            Self::Decode(_) => Phase::Decode,
+        }
     }
 
     /// Says why a call is over that the other side cancelled, or that broke on

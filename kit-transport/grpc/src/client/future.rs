@@ -4,10 +4,12 @@ use super::{
     CallError, Rejection, Replies,
     options::{Opening, no_message},
     outgoing::Waiting,
+    watching::Watching,
 };
 use http::Response;
 use http_body::Body;
 use kit_endpoint::{Expired, Fault};
+use kit_transport::Observer;
 use pin_project_lite::pin_project;
 use prost::Message;
 use std::{
@@ -23,10 +25,14 @@ use tonic::{Code, Streaming};
 
 pin_project! {
     /// The future of a [`Client`](super::Client) that is replied to once.
-    pub struct ResponseFuture<F, R, D> {
+    pub struct ResponseFuture<F, R, D, O = ()>
+    where
+        O: Observer,
+    {
         #[pin]
         state: State<F, R, D>,
         waiting: Option<Waiting>,
+        watch: Watching<O>,
         #[pin]
         timer: Timer,
     }
@@ -35,10 +41,15 @@ pin_project! {
 pin_project! {
     /// The future of a [`Client`](super::Client) that is replied to with a
     /// stream: it is there once the head of the reply is.
-    pub struct StreamFuture<F, R, D> {
+    pub struct StreamFuture<F, R, D, O = ()>
+    where
+        O: Observer,
+    {
         #[pin]
         state: StreamState<F, D>,
         waiting: Option<Waiting>,
+        // Given to the replies.
+        watch: Option<Watching<O>>,
         #[pin]
         timer: Timer,
         messages: PhantomData<fn() -> R>,
@@ -75,8 +86,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 // ===== impl ResponseFuture =====
 
-impl<F, R, D> ResponseFuture<F, R, D> {
+impl<F, R, D, O: Observer> ResponseFuture<F, R, D, O> {
     pub(super) const fn called(
+        watch: Watching<O>,
         reply: F,
         decode: D,
         opening: Opening,
@@ -84,17 +96,18 @@ impl<F, R, D> ResponseFuture<F, R, D> {
         deadline: Option<Instant>,
     ) -> Self {
         let state = State::Called { reply, decode, opening: Some(opening) };
-        Self { state, waiting, timer: Timer::new(deadline) }
+        Self { state, waiting, watch, timer: Timer::new(deadline) }
     }
 
-    pub(super) const fn refused(error: CallError) -> Self {
+    pub(super) const fn refused(watch: Watching<O>, error: CallError) -> Self {
         let state = State::Over { error: Some(error) };
-        Self { state, waiting: None, timer: Timer::new(None) }
+        Self { state, waiting: None, watch, timer: Timer::new(None) }
     }
 }
 
-impl<F, B, E, R, D, Reply, DE> Future for ResponseFuture<F, R, D>
+impl<F, B, E, R, D, O, Reply, DE> Future for ResponseFuture<F, R, D, O>
 where
+    O: Observer,
     F: Future<Output = Result<Response<B>, E>>,
     B: Body<Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError>,
@@ -107,7 +120,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // The reply first: one that is ready is never dropped for the timer.
-        let result = match this.state.as_mut().poll_reply(cx) {
+        let result = match this.state.as_mut().poll_reply(cx, this.watch) {
             Poll::Ready(result) => match this.waiting.as_ref().and_then(Waiting::fault) {
                 Some(fault) => Err(fault),
                 None => result.map_err(|error| error.or_expired(this.timer.deadline)),
@@ -118,11 +131,12 @@ where
         // The stream is reset now, not when the caller drops us.
         this.state.set(State::Over { error: None });
         *this.waiting = None;
+        this.watch.end(result.as_ref().err());
         Poll::Ready(result)
     }
 }
 
-impl<F, R, D> fmt::Debug for ResponseFuture<F, R, D> {
+impl<F, R, D, O: Observer> fmt::Debug for ResponseFuture<F, R, D, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let deadline = &self.timer.deadline;
         f.debug_struct("ResponseFuture").field("deadline", deadline).finish_non_exhaustive()
@@ -131,8 +145,9 @@ impl<F, R, D> fmt::Debug for ResponseFuture<F, R, D> {
 
 // ===== impl StreamFuture =====
 
-impl<F, R, D> StreamFuture<F, R, D> {
+impl<F, R, D, O: Observer> StreamFuture<F, R, D, O> {
     pub(super) const fn called(
+        watch: Watching<O>,
         reply: F,
         decode: D,
         opening: Opening,
@@ -140,33 +155,37 @@ impl<F, R, D> StreamFuture<F, R, D> {
         deadline: Option<Instant>,
     ) -> Self {
         let state = StreamState::Called { reply, decode, opening: Some(opening) };
-        Self { state, waiting, timer: Timer::new(deadline), messages: PhantomData }
+        let timer = Timer::new(deadline);
+        Self { state, waiting, watch: Some(watch), timer, messages: PhantomData }
     }
 
-    pub(super) const fn refused(error: CallError) -> Self {
+    pub(super) const fn refused(watch: Watching<O>, error: CallError) -> Self {
         let state = StreamState::Over { error: Some(error) };
-        Self { state, waiting: None, timer: Timer::new(None), messages: PhantomData }
+        let timer = Timer::new(None);
+        Self { state, waiting: None, watch: Some(watch), timer, messages: PhantomData }
     }
 }
 
-impl<F, B, E, R, D> Future for StreamFuture<F, R, D>
+impl<F, B, E, R, D, O> Future for StreamFuture<F, R, D, O>
 where
+    O: Observer,
     F: Future<Output = Result<Response<B>, E>>,
     B: Body<Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError>,
     R: Message + Default + 'static,
     D: Clone,
 {
-    type Output = Result<Replies<R, D>, CallError>;
+    type Output = Result<Replies<R, D, O>, CallError>;
 
     #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let watch = this.watch.as_mut().expect("polled after the reply");
         let result = match this.state.as_mut().project() {
             StreamStateProj::Called { reply, decode, opening } => match reply.poll(cx) {
                 Poll::Ready(Ok(response)) => {
                     let opening = opening.take().expect("polled after the reply");
-                    opening.open(response).map(|messages| (messages, decode.clone()))
+                    opening.open(response, watch).map(|messages| (messages, decode.clone()))
                 }
                 Poll::Ready(Err(error)) => Err(Rejection::transport(error).into()),
                 Poll::Pending if this.timer.as_mut().poll_late(cx) => {
@@ -174,28 +193,29 @@ where
                 }
                 Poll::Pending => return Poll::Pending,
             },
-            StreamStateProj::Over { error } => {
-                return Poll::Ready(Err(error.take().expect("polled after the reply")));
-            }
+            StreamStateProj::Over { error } => Err(error.take().expect("polled after the reply")),
         };
         this.state.set(StreamState::Over { error: None });
         let waiting = this.waiting.take();
+        let mut watch = this.watch.take().expect("it was there when this poll began");
         let deadline = this.timer.deadline;
-        Poll::Ready(match result {
-            Ok((Some(messages), decode)) => Ok(Replies::new(messages, waiting, decode, deadline)),
-            Ok((None, decode)) => match waiting.as_ref().and_then(Waiting::fault) {
-                Some(fault) => Err(fault),
-                None => Ok(Replies::none(decode)),
-            },
-            Err(error) => Err(match waiting.as_ref().and_then(Waiting::fault) {
+        let fault = || waiting.as_ref().and_then(Waiting::fault);
+        let error = match result {
+            Ok((Some(messages), decode)) => {
+                return Poll::Ready(Ok(Replies::new(messages, watch, waiting, decode, deadline)));
+            }
+            Ok((None, decode)) => match fault() {
                 Some(fault) => fault,
-                None => error.or_expired(deadline),
-            }),
-        })
+                None => return Poll::Ready(Ok(Replies::none(watch, decode))),
+            },
+            Err(error) => fault().unwrap_or_else(|| error.or_expired(deadline)),
+        };
+        watch.end(Some(&error));
+        Poll::Ready(Err(error))
     }
 }
 
-impl<F, R, D> fmt::Debug for StreamFuture<F, R, D> {
+impl<F, R, D, O: Observer> fmt::Debug for StreamFuture<F, R, D, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let deadline = &self.timer.deadline;
         f.debug_struct("StreamFuture").field("deadline", deadline).finish_non_exhaustive()
@@ -224,11 +244,13 @@ impl Timer {
 
 impl<F, R, D> State<F, R, D> {
     #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
-    fn poll_reply<B, E, Reply, DE>(
+    fn poll_reply<O, B, E, Reply, DE>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        watch: &mut Watching<O>,
     ) -> Poll<Result<Reply, CallError>>
     where
+        O: Observer,
         F: Future<Output = Result<Response<B>, E>>,
         B: Body<Error: Into<BoxError>> + Send + 'static,
         E: Into<BoxError>,
@@ -242,7 +264,7 @@ impl<F, R, D> State<F, R, D> {
                     let response = ready!(reply.poll(cx)).map_err(Rejection::transport)?;
                     let decode = decode.clone();
                     let opening = opening.take().expect("polled after the reply");
-                    let messages = opening.open(response)?.ok_or_else(no_message)?;
+                    let messages = opening.open(response, watch)?.ok_or_else(no_message)?;
                     self.set(Self::Reading { messages, message: None, decode });
                 }
                 StateProj::Reading { messages, message, decode } => {
@@ -255,7 +277,7 @@ impl<F, R, D> State<F, R, D> {
                         }
                         Some(Ok(first)) => *message = Some(first),
                         Some(Err(status)) => {
-                            return Poll::Ready(Err(Rejection::new(status).into()));
+                            return Poll::Ready(Err(Rejection::read(status).into()));
                         }
                         None => {
                             let message = message.take().ok_or_else(no_message)?;

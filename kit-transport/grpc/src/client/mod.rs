@@ -8,6 +8,7 @@ mod options;
 mod outgoing;
 mod replies;
 mod service;
+mod watching;
 
 pub use self::{
     error::{CallError, Rejection},

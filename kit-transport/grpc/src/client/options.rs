@@ -1,7 +1,12 @@
-use super::{CallError, ReceivedMetadata, Rejection, body::Checked, body::drop_bad_details};
+use super::{
+    CallError, ReceivedMetadata, Rejection,
+    body::{Checked, drop_bad_details},
+    watching::{Traffic, Watching},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 use kit_endpoint::{Fault, Kind};
+use kit_transport::Observer;
 use prost::Message;
 use std::{error::Error, fmt};
 use tonic::{
@@ -30,6 +35,7 @@ pub(super) struct Opening {
     accept: EnabledCompressionEncodings,
     max_decoding: Option<usize>,
     received: Option<ReceivedMetadata>,
+    traffic: Option<Traffic>,
 }
 
 /// A message that is larger than the client sends.
@@ -72,8 +78,12 @@ impl Options {
         }
     }
 
-    pub(super) const fn opening(&self, received: Option<ReceivedMetadata>) -> Opening {
-        Opening { accept: self.accept, max_decoding: self.max_decoding, received }
+    pub(super) const fn opening(
+        &self,
+        received: Option<ReceivedMetadata>,
+        traffic: Option<Traffic>,
+    ) -> Opening {
+        Opening { accept: self.accept, max_decoding: self.max_decoding, received, traffic }
     }
 }
 
@@ -82,8 +92,13 @@ impl Options {
 impl Opening {
     /// Opens the messages of a reply. A head that is also its end has none:
     /// where there may be any number, that is a success like another.
-    pub(super) fn open<B, R>(self, response: Response<B>) -> Result<Option<Streaming<R>>, CallError>
+    pub(super) fn open<B, R, O>(
+        self,
+        response: Response<B>,
+        watch: &mut Watching<O>,
+    ) -> Result<Option<Streaming<R>>, CallError>
     where
+        O: Observer,
         B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
         R: Message + Default + 'static,
     {
@@ -96,10 +111,11 @@ impl Opening {
                 None => received.head(&parts.headers),
             }
         }
+        watch.after(parts.status, &mut parts.headers);
         if let Some(status) = status {
             return match status.code() {
                 Code::Ok => Ok(None),
-                _ => Err(Rejection::new(status).into()),
+                _ => Err(Rejection::answered(status).into()),
             };
         }
         if parts.status != StatusCode::OK {
@@ -110,7 +126,7 @@ impl Opening {
             return Err(Rejection::not_grpc(parts.status).into());
         }
         let encoding = self.encoding(&parts.headers)?;
-        let body = Checked::new(body, self.received);
+        let body = Checked::new(body, self.received, self.traffic);
         let decoder = ProstCodec::<R, R>::default().decoder();
         let limit = self.max_decoding;
         Ok(Some(Streaming::new_response(decoder, body, parts.status, encoding, limit)))

@@ -1,5 +1,6 @@
-use super::{CallError, Rejection, outgoing::Waiting};
+use super::{CallError, Rejection, outgoing::Waiting, watching::Watching};
 use kit_endpoint::{Expired, Fault};
+use kit_transport::Observer;
 use pin_project_lite::pin_project;
 use std::{
     any::type_name,
@@ -17,9 +18,14 @@ pin_project! {
     /// It ends with its first error: a status that is not OK, a message that
     /// cannot be read, or the deadline. Dropped, it gives the call up, which
     /// cancels the handler at the other side.
-    pub struct Replies<R, D> {
+    pub struct Replies<R, D, O = ()>
+    where
+        O: Observer,
+    {
         // None once it is over: the call is given up at once.
         call: Option<Call<R>>,
+        // Ended with the call, or dropped with us.
+        watch: Watching<O>,
         decode: D,
         deadline: Option<Instant>,
         begun: bool,
@@ -35,25 +41,28 @@ struct Call<R> {
 
 // ===== impl Replies =====
 
-impl<R, D> Replies<R, D> {
+impl<R, D, O: Observer> Replies<R, D, O> {
     pub(super) const fn new(
         messages: Streaming<R>,
+        watch: Watching<O>,
         waiting: Option<Waiting>,
         decode: D,
         deadline: Option<Instant>,
     ) -> Self {
         let call = Some(Call { messages, waiting });
-        Self { call, decode, deadline, begun: false, sleep: None }
+        Self { call, watch, decode, deadline, begun: false, sleep: None }
     }
 
     /// The replies of a call that has none.
-    pub(super) const fn none(decode: D) -> Self {
-        Self { call: None, decode, deadline: None, begun: false, sleep: None }
+    pub(super) fn none(mut watch: Watching<O>, decode: D) -> Self {
+        watch.end(None);
+        Self { call: None, watch, decode, deadline: None, begun: false, sleep: None }
     }
 }
 
-impl<R, D, Reply, DE> Stream for Replies<R, D>
+impl<R, D, O, Reply, DE> Stream for Replies<R, D, O>
 where
+    O: Observer,
     D: Fn(R) -> Result<Reply, DE>,
     DE: Fault,
 {
@@ -77,7 +86,7 @@ where
             Poll::Ready(Some(Err(status))) => {
                 let fault = call.waiting.as_ref().and_then(Waiting::fault);
                 Some(Err(fault.unwrap_or_else(|| {
-                    CallError::from(Rejection::new(status)).or_expired(*this.deadline)
+                    CallError::from(Rejection::read(status)).or_expired(*this.deadline)
                 })))
             }
             // A server may take half a stream for the whole.
@@ -93,12 +102,13 @@ where
         };
         if !matches!(item, Some(Ok(_))) {
             *this.call = None;
+            this.watch.end(item.as_ref().and_then(|item| item.as_ref().err()));
         }
         Poll::Ready(item)
     }
 }
 
-impl<R, D> fmt::Debug for Replies<R, D> {
+impl<R, D, O: Observer> fmt::Debug for Replies<R, D, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replies")
             .field("decode", &format_args!("{}", type_name::<D>()))

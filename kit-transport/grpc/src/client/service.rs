@@ -3,6 +3,7 @@ use super::{
     future::{ResponseFuture, StreamFuture},
     options::{Opening, Options},
     outgoing::{Outgoing, Waiting},
+    watching::{Counted, Traffic, Watching},
 };
 use crate::{
     edge::ReplyMetadata,
@@ -15,7 +16,12 @@ use http::{
 };
 use http_body::Body as HttpBody;
 use kit_endpoint::{Expired, Fault, Request};
-use kit_transport::{deadline::GRPC_TIMEOUT, propagate};
+use kit_transport::{
+    Call, End, Hook, Observer, Protocol,
+    deadline::GRPC_TIMEOUT,
+    hook::{After, Before, Finally},
+    propagate,
+};
 use prost::Message;
 use std::{
     any::type_name,
@@ -84,17 +90,29 @@ use tower_service::Service;
 /// extensions go into the `http::Request`, for layers around `S`. What comes
 /// back beside the reply is for a [`ReceivedMetadata`] among the extensions.
 ///
+/// # Hooks
+///
+/// `H` watches, as at a [`GrpcLayer`](crate::GrpcLayer). `before` sees the
+/// metadata that [`metadata`](Self::metadata) wrote, and what it puts into the
+/// extensions travels too; `after` sees the head of the reply; of a failure a
+/// hook hears at which step it came ([`Phase`](kit_transport::Phase); a deadline
+/// that has passed is one of `send`). `finally` is called once: when the caller
+/// has its reply or its error, when a stream of replies is at its end, or when
+/// either is dropped before. Its [`End`] counts the bytes that the connection
+/// took, and those that were read.
+///
 /// # Readiness
 ///
 /// That of `S`. Dropping the future gives the call up, which resets the stream
 /// and so cancels the handler at the other side. So does dropping a stream of
 /// replies, in whatever state the requests are.
-pub struct Client<S, M, R, N, D, P = fn(&Extensions, &mut HeaderMap), K = Unary> {
+pub struct Client<S, M, R, N, D, P = fn(&Extensions, &mut HeaderMap), K = Unary, H = ()> {
     service: S,
     uri: Uri,
     encode: N,
     decode: D,
     metadata: P,
+    hook: H,
     options: Options,
     messages: PhantomData<fn(M, K) -> R>,
 }
@@ -179,20 +197,55 @@ impl<S, M, R, N, D, K> Client<S, M, R, N, D, NoMetadata, K> {
     fn of(service: S, path: &'static str, encode: N, decode: D) -> Self {
         let uri = Uri::from(PathAndQuery::from_static(path));
         let options = Options::default();
-        Self { service, uri, encode, decode, metadata: |_, _| {}, options, messages: PhantomData }
+        let metadata: NoMetadata = |_, _| {};
+        Self { service, uri, encode, decode, metadata, hook: (), options, messages: PhantomData }
     }
 }
 
-impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
+impl<S, M, R, N, D, P, K, H> Client<S, M, R, N, D, P, K, H> {
     /// Writes metadata of each call with `metadata`, from what the request
     /// carries. The kit's own headers join it and overwrite nothing, but the
     /// deadline, which can only shrink. Values of `-bin` keys are to be base64.
-    pub fn metadata<Q>(self, metadata: Q) -> Client<S, M, R, N, D, Q, K>
+    pub fn metadata<Q>(self, metadata: Q) -> Client<S, M, R, N, D, Q, K, H>
     where
         Q: Fn(&Extensions, &mut HeaderMap),
     {
-        let Self { service, uri, encode, decode, options, messages, .. } = self;
-        Client { service, uri, encode, decode, metadata, options, messages }
+        let Self { service, uri, encode, decode, hook, options, messages, .. } = self;
+        Client { service, uri, encode, decode, metadata, hook, options, messages }
+    }
+
+    /// Calls `f` with the head of each request, before it is sent.
+    pub fn before<F>(self, f: F) -> Client<S, M, R, N, D, P, K, (H, Before<F>)>
+    where
+        F: Fn(&Call<'_>, &mut Extensions) + Clone,
+    {
+        self.hook(Before(f))
+    }
+
+    /// Calls `f` with the headers of each reply, also of a failure, before its
+    /// messages are read. Those of a failure that was answered without a
+    /// message are its trailers too.
+    pub fn after<F>(self, f: F) -> Client<S, M, R, N, D, P, K, (H, After<F>)>
+    where
+        F: Fn(&mut HeaderMap) + Clone,
+    {
+        self.hook(After(f))
+    }
+
+    /// Calls `f` once each call has ended, however it ended.
+    pub fn finally<F>(self, f: F) -> Client<S, M, R, N, D, P, K, (H, Finally<F>)>
+    where
+        F: Fn(&End) + Clone,
+    {
+        self.hook(Finally(f))
+    }
+
+    /// Adds a hook. Hooks see requests in the order in which they were added,
+    /// and replies in the reverse one.
+    pub fn hook<G>(self, hook: G) -> Client<S, M, R, N, D, P, K, (H, G)> {
+        let Self { service, uri, encode, decode, metadata, hook: first, options, messages } = self;
+        let hook = (first, hook);
+        Client { service, uri, encode, decode, metadata, hook, options, messages }
     }
 
     /// Puts the scheme and the authority of `origin` into each request: for a
@@ -249,9 +302,14 @@ impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
     }
 }
 
-impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
+impl<S, M, R, N, D, P, K, H> Client<S, M, R, N, D, P, K, H> {
     /// The body of a call with one message.
-    fn once<Req, NE>(&self, message: Req, deadline: Option<Instant>) -> Result<Body, CallError>
+    fn once<Req, NE>(
+        &self,
+        message: Req,
+        deadline: Option<Instant>,
+        traffic: Option<Traffic>,
+    ) -> Result<Body, CallError>
     where
         M: Message + 'static,
         N: Fn(Req) -> Result<M, NE>,
@@ -260,7 +318,7 @@ impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
         in_time(deadline)?;
         let message = (self.encode)(message).map_err(|fault| CallError::Encode(Box::new(fault)))?;
         self.options.check(&message).map_err(|large| CallError::Encode(Box::new(large)))?;
-        Ok(self.body(tokio_stream::once(Ok(message))))
+        Ok(self.body(tokio_stream::once(Ok(message)), traffic))
     }
 
     /// The body of a call with many messages.
@@ -268,6 +326,7 @@ impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
         &self,
         messages: St,
         deadline: Option<Instant>,
+        traffic: Option<Traffic>,
     ) -> Result<(Body, Waiting), CallError>
     where
         St: Stream<Item = Result<Req, E>> + Send + 'static,
@@ -279,44 +338,65 @@ impl<S, M, R, N, D, P, K> Client<S, M, R, N, D, P, K> {
         in_time(deadline)?;
         let (outgoing, waiting) =
             Outgoing::new(messages, self.encode.clone(), self.options.clone());
-        Ok((self.body(outgoing), waiting))
+        Ok((self.body(outgoing, traffic), waiting))
     }
 
-    fn body<St>(&self, messages: St) -> Body
+    fn body<St>(&self, messages: St, traffic: Option<Traffic>) -> Body
     where
         St: Stream<Item = Result<M, Status>> + Send + 'static,
         M: Message + 'static,
     {
         let encoder = ProstCodec::<M, ()>::default().encoder();
-        Body::new(EncodeBody::new_client(encoder, messages, self.options.send, None))
+        let body = EncodeBody::new_client(encoder, messages, self.options.send, None);
+        Body::new(Counted::new(body, traffic))
     }
 
-    fn prepare(
-        &self,
-        body: Body,
-        deadline: Option<Instant>,
-        mut extensions: Extensions,
-    ) -> (http::Request<Body>, Opening)
+    /// Begins a call: its metadata, who watches it, and who hears of what comes
+    /// beside the reply.
+    fn begin(&self, extensions: &mut Extensions) -> Begun<H::Observer>
     where
         P: Fn(&Extensions, &mut HeaderMap),
+        H: Hook,
     {
         // Another call's, or only this one's: a server in this process must
         // take neither for its own.
         extensions.remove::<ReplyMetadata>();
         let received = extensions.remove::<ReceivedMetadata>();
+        let mut headers = HeaderMap::new();
+        (self.metadata)(extensions, &mut headers);
+        let path = self.uri.path();
+        let call = Call::new(Protocol::Grpc, path.strip_prefix('/').unwrap_or(path), &headers);
+        let watch = Watching::new(self.hook.before(&call, extensions));
+        let opening = self.options.opening(received, watch.traffic());
+        Begun { headers, watch, opening }
+    }
+
+    fn prepare(
+        &self,
+        body: Body,
+        mut headers: HeaderMap,
+        deadline: Option<Instant>,
+        extensions: Extensions,
+    ) -> http::Request<Body> {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.options.write(&mut headers);
+        propagate(&extensions, deadline, &GRPC_TIMEOUT, &mut headers);
         let mut request = http::Request::new(body);
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        (self.metadata)(&extensions, headers);
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        self.options.write(headers);
-        propagate(&extensions, deadline, &GRPC_TIMEOUT, headers);
+        *request.headers_mut() = headers;
         *request.extensions_mut() = extensions;
-        (request, self.options.opening(received))
+        request
     }
+}
+
+/// A call that is not sent yet.
+struct Begun<O: Observer> {
+    headers: HeaderMap,
+    watch: Watching<O>,
+    opening: Opening,
 }
 
 fn in_time(deadline: Option<Instant>) -> Result<(), Expired> {
@@ -326,7 +406,8 @@ fn in_time(deadline: Option<Instant>) -> Result<(), Expired> {
     }
 }
 
-impl<S, M, R, N, D, P, Req, NE, Reply, DE> Service<Request<Req>> for Client<S, M, R, N, D, P, Unary>
+impl<S, M, R, N, D, P, H, Req, NE, Reply, DE> Service<Request<Req>>
+    for Client<S, M, R, N, D, P, Unary, H>
 where
     S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
     M: Message + 'static,
@@ -336,10 +417,11 @@ where
     D: Fn(R) -> Result<Reply, DE> + Clone,
     DE: Fault,
     P: Fn(&Extensions, &mut HeaderMap),
+    H: Hook,
 {
     type Response = Reply;
     type Error = CallError;
-    type Future = ResponseFuture<S::Future, R, D>;
+    type Future = ResponseFuture<S::Future, R, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = ready!(self.service.poll_ready(cx));
@@ -347,19 +429,19 @@ where
     }
 
     fn call(&mut self, request: Request<Req>) -> Self::Future {
-        let (message, deadline, extensions) = request.into_parts();
-        let body = match self.once(message, deadline) {
+        let (message, deadline, mut extensions) = request.into_parts();
+        let Begun { headers, watch, opening } = self.begin(&mut extensions);
+        let body = match self.once(message, deadline, watch.traffic()) {
             Ok(body) => body,
-            Err(error) => return ResponseFuture::refused(error),
+            Err(error) => return ResponseFuture::refused(watch, error),
         };
-        let (request, opening) = self.prepare(body, deadline, extensions);
-        let reply = self.service.call(request);
-        ResponseFuture::called(reply, self.decode.clone(), opening, None, deadline)
+        let reply = self.service.call(self.prepare(body, headers, deadline, extensions));
+        ResponseFuture::called(watch, reply, self.decode.clone(), opening, None, deadline)
     }
 }
 
-impl<S, M, R, N, D, P, Req, NE, Reply, DE> Service<Request<Req>>
-    for Client<S, M, R, N, D, P, ServerStreaming>
+impl<S, M, R, N, D, P, H, Req, NE, Reply, DE> Service<Request<Req>>
+    for Client<S, M, R, N, D, P, ServerStreaming, H>
 where
     S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
     M: Message + 'static,
@@ -369,10 +451,11 @@ where
     D: Fn(R) -> Result<Reply, DE> + Clone,
     DE: Fault,
     P: Fn(&Extensions, &mut HeaderMap),
+    H: Hook,
 {
-    type Response = Replies<R, D>;
+    type Response = Replies<R, D, H::Observer>;
     type Error = CallError;
-    type Future = StreamFuture<S::Future, R, D>;
+    type Future = StreamFuture<S::Future, R, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = ready!(self.service.poll_ready(cx));
@@ -380,19 +463,19 @@ where
     }
 
     fn call(&mut self, request: Request<Req>) -> Self::Future {
-        let (message, deadline, extensions) = request.into_parts();
-        let body = match self.once(message, deadline) {
+        let (message, deadline, mut extensions) = request.into_parts();
+        let Begun { headers, watch, opening } = self.begin(&mut extensions);
+        let body = match self.once(message, deadline, watch.traffic()) {
             Ok(body) => body,
-            Err(error) => return StreamFuture::refused(error),
+            Err(error) => return StreamFuture::refused(watch, error),
         };
-        let (request, opening) = self.prepare(body, deadline, extensions);
-        let reply = self.service.call(request);
-        StreamFuture::called(reply, self.decode.clone(), opening, None, deadline)
+        let reply = self.service.call(self.prepare(body, headers, deadline, extensions));
+        StreamFuture::called(watch, reply, self.decode.clone(), opening, None, deadline)
     }
 }
 
-impl<S, M, R, N, D, P, St, Req, E, NE, Reply, DE> Service<Request<St>>
-    for Client<S, M, R, N, D, P, ClientStreaming>
+impl<S, M, R, N, D, P, H, St, Req, E, NE, Reply, DE> Service<Request<St>>
+    for Client<S, M, R, N, D, P, ClientStreaming, H>
 where
     S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
     M: Message + 'static,
@@ -402,12 +485,13 @@ where
     D: Fn(R) -> Result<Reply, DE> + Clone,
     DE: Fault,
     P: Fn(&Extensions, &mut HeaderMap),
+    H: Hook,
     St: Stream<Item = Result<Req, E>> + Send + 'static,
     E: Fault,
 {
     type Response = Reply;
     type Error = CallError;
-    type Future = ResponseFuture<S::Future, R, D>;
+    type Future = ResponseFuture<S::Future, R, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = ready!(self.service.poll_ready(cx));
@@ -415,19 +499,19 @@ where
     }
 
     fn call(&mut self, request: Request<St>) -> Self::Future {
-        let (message, deadline, extensions) = request.into_parts();
-        let (body, waiting) = match self.stream(message, deadline) {
+        let (message, deadline, mut extensions) = request.into_parts();
+        let Begun { headers, watch, opening } = self.begin(&mut extensions);
+        let (body, waiting) = match self.stream(message, deadline, watch.traffic()) {
             Ok(body) => body,
-            Err(error) => return ResponseFuture::refused(error),
+            Err(error) => return ResponseFuture::refused(watch, error),
         };
-        let (request, opening) = self.prepare(body, deadline, extensions);
-        let reply = self.service.call(request);
-        ResponseFuture::called(reply, self.decode.clone(), opening, Some(waiting), deadline)
+        let reply = self.service.call(self.prepare(body, headers, deadline, extensions));
+        ResponseFuture::called(watch, reply, self.decode.clone(), opening, Some(waiting), deadline)
     }
 }
 
-impl<S, M, R, N, D, P, St, Req, E, NE, Reply, DE> Service<Request<St>>
-    for Client<S, M, R, N, D, P, Bidi>
+impl<S, M, R, N, D, P, H, St, Req, E, NE, Reply, DE> Service<Request<St>>
+    for Client<S, M, R, N, D, P, Bidi, H>
 where
     S: GrpcService<Body, ResponseBody: HttpBody<Error: Into<BoxError>> + Send + 'static>,
     M: Message + 'static,
@@ -437,12 +521,13 @@ where
     D: Fn(R) -> Result<Reply, DE> + Clone,
     DE: Fault,
     P: Fn(&Extensions, &mut HeaderMap),
+    H: Hook,
     St: Stream<Item = Result<Req, E>> + Send + 'static,
     E: Fault,
 {
-    type Response = Replies<R, D>;
+    type Response = Replies<R, D, H::Observer>;
     type Error = CallError;
-    type Future = StreamFuture<S::Future, R, D>;
+    type Future = StreamFuture<S::Future, R, D, H::Observer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = ready!(self.service.poll_ready(cx));
@@ -450,23 +535,24 @@ where
     }
 
     fn call(&mut self, request: Request<St>) -> Self::Future {
-        let (message, deadline, extensions) = request.into_parts();
-        let (body, waiting) = match self.stream(message, deadline) {
+        let (message, deadline, mut extensions) = request.into_parts();
+        let Begun { headers, watch, opening } = self.begin(&mut extensions);
+        let (body, waiting) = match self.stream(message, deadline, watch.traffic()) {
             Ok(body) => body,
-            Err(error) => return StreamFuture::refused(error),
+            Err(error) => return StreamFuture::refused(watch, error),
         };
-        let (request, opening) = self.prepare(body, deadline, extensions);
-        let reply = self.service.call(request);
-        StreamFuture::called(reply, self.decode.clone(), opening, Some(waiting), deadline)
+        let reply = self.service.call(self.prepare(body, headers, deadline, extensions));
+        StreamFuture::called(watch, reply, self.decode.clone(), opening, Some(waiting), deadline)
     }
 }
 
-impl<S, M, R, N, D, P, K> Clone for Client<S, M, R, N, D, P, K>
+impl<S, M, R, N, D, P, K, H> Clone for Client<S, M, R, N, D, P, K, H>
 where
     S: Clone,
     N: Clone,
     D: Clone,
     P: Clone,
+    H: Clone,
 {
     fn clone(&self) -> Self {
         Self {
@@ -475,19 +561,21 @@ where
             encode: self.encode.clone(),
             decode: self.decode.clone(),
             metadata: self.metadata.clone(),
+            hook: self.hook.clone(),
             options: self.options.clone(),
             messages: PhantomData,
         }
     }
 }
 
-impl<S: fmt::Debug, M, R, N, D, P, K> fmt::Debug for Client<S, M, R, N, D, P, K> {
+impl<S: fmt::Debug, M, R, N, D, P, K, H: fmt::Debug> fmt::Debug for Client<S, M, R, N, D, P, K, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("service", &self.service)
             .field("uri", &self.uri)
             .field("encode", &format_args!("{}", type_name::<N>()))
             .field("decode", &format_args!("{}", type_name::<D>()))
+            .field("hook", &self.hook)
             .finish_non_exhaustive()
     }
 }
