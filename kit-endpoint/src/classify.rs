@@ -1,7 +1,5 @@
 use crate::{Fault, Kind};
-use http::{HeaderMap, HeaderName};
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+use http::HeaderMap;
 
 /// Judges a result: does it count against the service?
 ///
@@ -92,7 +90,7 @@ pub struct GrpcStatus;
 
 impl<B, E> Classify<http::Response<B>, E> for GrpcStatus {
     fn is_failure(&self, result: Result<&http::Response<B>, &E>) -> bool {
-        result.map_or(true, |response| match status(response.headers()) {
+        result.map_or(true, |response| match Kind::from_grpc_status(response.headers()) {
             Some(status) => status.is_err_and(Kind::is_server),
             None if response.status().is_success() => false,
             None => Kind::from_http_status_of_grpc(response.status()).is_server(),
@@ -106,16 +104,10 @@ impl<E> ClassifyEnd<E> for GrpcStatus {
             // Without trailers the headers had the status, and were judged
             // when the reply began; a reply that is cut ends in an error.
             Ok(trailers) => trailers.is_some_and(|trailers| {
-                status(trailers).is_none_or(|status| status.is_err_and(Kind::is_server))
+                Kind::from_grpc_status(trailers)
+                    .is_none_or(|status| status.is_err_and(Kind::is_server))
             }),
             Err(_) => true,
         }
     }
-}
-
-/// Reads the gRPC status, if there is one.
-fn status(headers: &HeaderMap) -> Option<Result<(), Kind>> {
-    let code = headers.get(GRPC_STATUS)?;
-    let code = code.to_str().ok().and_then(|code| code.parse().ok());
-    Some(code.map_or(Some(Kind::Unknown), Kind::from_grpc_code).map_or(Ok(()), Err))
 }

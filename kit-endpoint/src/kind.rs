@@ -1,4 +1,4 @@
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, StatusCode};
 use std::{fmt, str::FromStr};
 
 /// The kinds of failure, the same over every transport.
@@ -264,6 +264,29 @@ impl Kind {
             16 => Self::Unauthenticated,
             _ => Self::Unknown,
         })
+    }
+
+    /// Reads the `grpc-status` of trailers, or of a head that has none to come:
+    /// nothing if it is not there, `Ok` of OK. What is no code is
+    /// [`Unknown`](Self::Unknown).
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use kit_endpoint::Kind;
+    ///
+    /// let mut trailers = HeaderMap::new();
+    /// assert_eq!(Kind::from_grpc_status(&trailers), None);
+    /// trailers.insert("grpc-status", "5".parse().unwrap());
+    /// assert_eq!(Kind::from_grpc_status(&trailers), Some(Err(Kind::NotFound)));
+    /// ```
+    #[must_use]
+    pub fn from_grpc_status(headers: &HeaderMap) -> Option<Result<(), Self>> {
+        // Made once: it is looked up at the end of each call.
+        static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+        let code = headers.get(&GRPC_STATUS)?;
+        let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(u32::MAX);
+        Some(Self::from_grpc_code(code).map_or(Ok(()), Err))
     }
 
     /// Returns the kind of an HTTP reply; of one below 400 there is none.

@@ -29,8 +29,8 @@ pub trait Observer {
     /// measures nothing for it.
     const SILENT: bool = false;
 
-    /// Hears why the request fails, and at which step, before that is encoded
-    /// for the caller, who is shown less. All of the fault is here: its type,
+    /// Hears why the request fails, and at which step, before the caller does,
+    /// who is shown less. All of the fault is here: its type,
     /// its details and its `source()` chain ([`Report`](crate::Report) writes
     /// it), for logs, never for callers.
     ///

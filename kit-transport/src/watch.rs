@@ -239,12 +239,9 @@ impl Fault for BrokeOff {
 
 /// Reads the outcome that gRPC's trailers tell, unless it is known better.
 fn judge<O: Observer>(watch: &mut Watch<O>, trailers: &HeaderMap) {
-    let Some(code) = trailers.get("grpc-status") else { return };
-    if watch.end.outcome != Outcome::Replied {
-        return;
-    }
-    let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(u32::MAX);
-    if let Some(kind) = Kind::from_grpc_code(code) {
+    if let Some(Err(kind)) = Kind::from_grpc_status(trailers)
+        && watch.end.outcome == Outcome::Replied
+    {
         watch.failed_with(kind, None);
     }
 }

@@ -62,8 +62,11 @@
 //! [`status()`] says what a fault is on the wire and [`kind`] what a status is
 //! here; between peers of ours every [`Kind`](kit_endpoint::Kind) comes out as
 //! it went in. Faults of the service show the caller no more than the phrase
-//! of their kind; what they say, with all sources, goes to the hooks, in
-//! [`End::error`](kit_transport::End::error).
+//! of their kind; what they say, with all sources, goes to the hooks: the fault
+//! itself and the step it came at, to
+//! [`Observer::fault`](kit_transport::Observer::fault), its words in
+//! [`End::error`](kit_transport::End::error). Of a hand-written handler there is
+//! a status, and so an end, but no fault.
 //!
 //! # Streams
 //!
@@ -182,6 +185,7 @@ mod routes;
 pub mod server;
 pub mod shape;
 mod status;
+mod whole;
 
 #[cfg(feature = "channel")]
 pub use self::channel::{BadAddress, CONNECT_TIMEOUT, channel};

@@ -2,12 +2,12 @@ use super::{
     ReplyMetadata,
     slot::{Slot, Told},
 };
-use crate::status;
+use crate::{status, whole::Whole};
 use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use kit_endpoint::Expired;
-use kit_transport::{Observer, Watch, Watched};
+use kit_transport::{Observer, Phase, Watch, Watched};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -15,13 +15,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::{Status, codegen::StdError};
 
 pin_project! {
-    /// The body of a request, whose bytes are counted where a hook listens.
+    /// The body of a request: a reset is an error of it, and no end. Its bytes
+    /// are counted where a hook listens.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        body: B,
+        body: Whole<B>,
         slot: Option<Slot>,
     }
 }
@@ -46,6 +48,7 @@ pin_project! {
         body: Option<B>,
         deadline: Option<Instant>,
         metadata: Option<ReplyMetadata>,
+        slot: Option<Slot>,
         begun: bool,
         // Made only once the body lets us wait: a reply of one message is
         // ready at once and must not pay for a timer. Boxed, so that the body
@@ -58,13 +61,13 @@ pin_project! {
 
 impl<B> RequestBody<B> {
     pub(super) const fn new(body: B, slot: Option<Slot>) -> Self {
-        Self { body, slot }
+        Self { body: Whole::new(body), slot }
     }
 }
 
-impl<B: Body> Body for RequestBody<B> {
+impl<B: Body<Error: Into<StdError>>> Body for RequestBody<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -102,9 +105,10 @@ impl<B: Body, O: Observer> ResponseBody<B, O> {
         body: Option<B>,
         deadline: Option<Instant>,
         metadata: Option<ReplyMetadata>,
+        slot: Option<Slot>,
         watch: Watch<Told<O>>,
     ) -> Self {
-        let body = Bounded { body, deadline, metadata, begun: false, sleep: None };
+        let body = Bounded { body, deadline, metadata, slot, begun: false, sleep: None };
         Self { watched: Watched::new(body, watch) }
     }
 }
@@ -177,7 +181,13 @@ impl<B: Body> Body for Bounded<B> {
         }
         // The handler's stream is dropped now, not when the peer is done.
         this.body.set(None);
-        let mut trailers = deadline_exceeded();
+        let expired = Expired::new(true);
+        let mut trailers = HeaderMap::new();
+        // It fails only for what is no header value, and this is our own text.
+        let _ = status(&expired).add_header(&mut trailers);
+        if let Some(slot) = this.slot {
+            slot.report(Phase::Endpoint, expired);
+        }
         if let Some(metadata) = this.metadata {
             metadata.write_trailing(&mut trailers);
         }
@@ -196,11 +206,4 @@ impl<B: Body> Body for Bounded<B> {
             None => SizeHint::with_exact(0),
         }
     }
-}
-
-fn deadline_exceeded() -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    // It fails only for what is no header value, and this is our own text.
-    let _ = status(&Expired::new(true)).add_header(&mut trailers);
-    trailers
 }

@@ -3,14 +3,14 @@
 use super::{
     ReplyMetadata, ResponseBody,
     refusal::Refusal,
-    slot::Told,
+    slot::{Slot, Told},
     unread::{UnknownMethod, Unread},
 };
 use crate::status;
 use http::Response;
 use http_body::Body;
 use kit_endpoint::{Expired, Fault, Kind};
-use kit_transport::{Observer, Report, Watch};
+use kit_transport::{Observer, Phase, Report, Watch};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
-use tonic::{Code, Status};
+use tonic::Status;
 
 pin_project! {
     /// The future of a [`Grpc`](super::Grpc).
@@ -31,6 +31,7 @@ pin_project! {
         state: State<F>,
         deadline: Option<Instant>,
         metadata: Option<ReplyMetadata>,
+        slot: Option<Slot>,
         // Given to the body of the reply.
         watch: Option<Watch<Told<O>>>,
     }
@@ -52,6 +53,10 @@ pin_project! {
     }
 }
 
+/// The service has an error instead of a reply, which says this.
+#[derive(Debug)]
+struct NoReply(String);
+
 /// Ends the watch if the handler panics. The future itself may be dropped only
 /// after the panic was caught, when nobody can tell it from a cancelled one.
 struct Unwinding<'a, O: Observer>(&'a mut Option<Watch<O>>);
@@ -63,9 +68,11 @@ impl<F, O: Observer> ResponseFuture<F, O> {
         reply: F,
         deadline: Option<Instant>,
         metadata: Option<ReplyMetadata>,
+        slot: Option<Slot>,
         watch: Watch<Told<O>>,
     ) -> Self {
-        Self { state: State::Called { reply, sleep: None }, deadline, metadata, watch: Some(watch) }
+        let state = State::Called { reply, sleep: None };
+        Self { state, deadline, metadata, slot, watch: Some(watch) }
     }
 
     pub(super) const fn refused(
@@ -73,7 +80,8 @@ impl<F, O: Observer> ResponseFuture<F, O> {
         metadata: Option<ReplyMetadata>,
         watch: Watch<Told<O>>,
     ) -> Self {
-        Self { state: State::Refused { refusal }, deadline: None, metadata, watch: Some(watch) }
+        let state = State::Refused { refusal };
+        Self { state, deadline: None, metadata, slot: None, watch: Some(watch) }
     }
 }
 
@@ -99,7 +107,8 @@ where
                     let watch = this.watch.take().expect("polled after the reply");
                     return Poll::Ready(match result {
                         Ok(response) => {
-                            Ok(answer(response, *this.deadline, this.metadata.take(), watch))
+                            let (metadata, slot) = (this.metadata.take(), this.slot.take());
+                            Ok(answer(response, *this.deadline, metadata, slot, watch))
                         }
                         Err(error) => {
                             fail(watch, &error);
@@ -135,6 +144,7 @@ fn answer<B: Body, O: Observer>(
     mut response: Response<B>,
     deadline: Option<Instant>,
     metadata: Option<ReplyMetadata>,
+    slot: Option<Slot>,
     mut watch: Watch<Told<O>>,
 ) -> Response<ResponseBody<B, O>> {
     // Without a message ("trailers-only"): a failure, and perhaps tonic's own.
@@ -150,14 +160,14 @@ fn answer<B: Body, O: Observer>(
     if !O::SILENT && !mended {
         judge(&response, &mut watch);
     }
-    response.map(|body| ResponseBody::new(Some(body), deadline, metadata, watch))
+    response.map(|body| ResponseBody::new(Some(body), deadline, metadata, slot, watch))
 }
 
 /// Answers with the failures of the caller, and in words, where tonic by itself
 /// takes them for the service's or says nothing.
 fn mend<B, O: Observer>(response: &mut Response<B>, watch: &mut Watch<Told<O>>) -> bool {
     if let Some(unread) = response.extensions().get::<Status>().and_then(Unread::of) {
-        watch.failed(&unread);
+        watch.failed_at(Phase::Decode, &unread);
         if unread.is_misnamed() {
             write(&unread, response);
         }
@@ -167,7 +177,7 @@ fn mend<B, O: Observer>(response: &mut Response<B>, watch: &mut Watch<Told<O>>) 
     let unknown = headers.get(Status::GRPC_STATUS).is_some_and(|code| code == "12")
         && !headers.contains_key(Status::GRPC_MESSAGE);
     if unknown {
-        watch.failed(&UnknownMethod);
+        watch.failed_at(Phase::Endpoint, &UnknownMethod);
         write(&UnknownMethod, response);
     }
     unknown
@@ -193,25 +203,22 @@ fn refuse<B: Body, O: Observer>(
         metadata.write_initial(response.headers_mut());
         metadata.write_trailing(response.headers_mut());
     }
-    watch.failed(fault);
+    watch.failed_at(refusal.phase(), fault);
     watch.after(response.status(), response.headers_mut());
-    response.map(|()| ResponseBody::new(None, None, None, watch))
+    response.map(|()| ResponseBody::new(None, None, None, None, watch))
 }
 
 fn fail<O: Observer>(mut watch: Watch<Told<O>>, error: &dyn fmt::Display) {
     if !O::SILENT {
-        watch.failed_with(Kind::Unknown, Some(error.to_string().into()));
+        watch.failed_at(Phase::Endpoint, &NoReply(error.to_string()));
     }
     watch.finish();
 }
 
 /// Reads what a head without a message to come tells of the outcome.
 fn judge<B, O: Observer>(response: &Response<B>, watch: &mut Watch<Told<O>>) {
-    let kind = match response.headers().get("grpc-status") {
-        Some(code) => {
-            let code = Code::from_bytes(code.as_bytes());
-            Kind::from_grpc_code(i32::from(code).unsigned_abs())
-        }
+    let kind = match Kind::from_grpc_status(response.headers()) {
+        Some(status) => status.err(),
         None if response.status().is_success() => None,
         None => Some(Kind::from_http_status_of_grpc(response.status())),
     };
@@ -228,6 +235,22 @@ fn text(status: &Status) -> Option<Box<str>> {
         ("", Some(source)) => Some(Report(source).to_string().into()),
         (message, None) => Some(message.into()),
         (message, Some(source)) => Some(format!("{message}: {}", Report(source)).into()),
+    }
+}
+
+// ===== impl NoReply =====
+
+impl fmt::Display for NoReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for NoReply {}
+
+impl Fault for NoReply {
+    fn kind(&self) -> Kind {
+        Kind::Unknown
     }
 }
 

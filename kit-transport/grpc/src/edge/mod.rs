@@ -19,4 +19,7 @@ pub use self::{
     metadata::{GiveReplyMetadata, ReplyMetadata},
     service::Grpc,
 };
-pub(crate) use self::{slot::Slot, unread::Unread};
+pub(crate) use self::{
+    slot::{Slot, answer},
+    unread::Unread,
+};

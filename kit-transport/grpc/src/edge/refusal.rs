@@ -3,7 +3,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use kit_endpoint::{Details, Expired, Fault, Kind};
-use kit_transport::deadline::BadTimeout;
+use kit_transport::{Phase, deadline::BadTimeout};
 use std::{error::Error, fmt};
 
 /// Why the service is not asked.
@@ -29,6 +29,15 @@ impl Refusal {
             Self::NotGrpc(not) => not,
             Self::BadTimeout(bad) => bad,
             Self::Expired(expired) => expired,
+        }
+    }
+
+    /// The step at which the call failed: it was never read, or the endpoint
+    /// took too long.
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Self::Expired(expired) if !expired.refused() => Phase::Endpoint,
+            _ => Phase::Decode,
         }
     }
 

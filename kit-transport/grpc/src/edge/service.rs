@@ -78,7 +78,7 @@ where
             extensions.insert(slot.clone());
         }
         *request.extensions_mut() = extensions;
-        let watch = Watch::new(Told { observer, slot: slot.clone() });
+        let watch = Watch::new(Told::new(observer, slot.clone()));
 
         let refusal = match (NotGrpc::check(&request), allowed, deadline) {
             (Err(not), ..) => Some(Refusal::NotGrpc(not)),
@@ -91,8 +91,8 @@ where
         if let Some(refusal) = refusal {
             return ResponseFuture::refused(refusal, metadata, watch);
         }
-        let request = request.map(|body| RequestBody::new(body, slot));
-        ResponseFuture::called(self.inner.call(request), deadline, metadata, watch)
+        let request = request.map(|body| RequestBody::new(body, slot.clone()));
+        ResponseFuture::called(self.inner.call(request), deadline, metadata, slot, watch)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Future types.
 
 use super::Replies;
-use crate::{EncodeError, edge::Slot};
+use crate::{
+    EncodeError,
+    edge::{Slot, answer},
+};
 use kit_endpoint::{Endpoint, Fault, Request};
+use kit_transport::Phase;
 use pin_project_lite::pin_project;
 use std::{
     any::type_name,
@@ -81,19 +85,14 @@ where
     #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let fail = |fault: &dyn Fault| {
-            if let Some(slot) = &*this.slot {
-                slot.report(fault);
-            }
-            this.encode_error.encode_error(fault)
-        };
+        let slot = this.slot.as_ref();
         Poll::Ready(match this.state.project() {
             StateProj::Called { reply } => match ready!(reply.poll(cx)) {
                 Ok(reply) => match (this.encode)(reply) {
                     Ok(message) => Ok(tonic::Response::new(message)),
-                    Err(fault) => Err(fail(&fault)),
+                    Err(fault) => Err(answer(Phase::Encode, fault, slot, this.encode_error)),
                 },
-                Err(fault) => Err(fail(&fault)),
+                Err(fault) => Err(answer(Phase::Endpoint, fault, slot, this.encode_error)),
             },
             StateProj::Refused { status } => Err(status.take().expect("polled after the reply")),
         })
@@ -147,10 +146,7 @@ where
                     this.slot.take(),
                 ))),
                 Err(fault) => {
-                    if let Some(slot) = &*this.slot {
-                        slot.report(&fault);
-                    }
-                    Err(this.encode_error.encode_error(&fault))
+                    Err(answer(Phase::Endpoint, fault, this.slot.as_ref(), this.encode_error))
                 }
             },
             StateProj::Refused { status } => Err(status.take().expect("polled after the reply")),

@@ -1,5 +1,4 @@
 use super::ReadError;
-use crate::edge::Slot;
 use kit_endpoint::Fault;
 use pin_project_lite::pin_project;
 use std::{
@@ -9,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 pin_project! {
     /// The requests of a call, decoded one by one as they are asked for.
@@ -21,15 +20,14 @@ pin_project! {
     pub struct Incoming<M, D> {
         messages: Option<Streaming<M>>,
         decode: D,
-        slot: Option<Slot>,
     }
 }
 
 // ===== impl Incoming =====
 
 impl<M, D> Incoming<M, D> {
-    pub(super) const fn new(messages: Streaming<M>, decode: D, slot: Option<Slot>) -> Self {
-        Self { messages: Some(messages), decode, slot }
+    pub(super) const fn new(messages: Streaming<M>, decode: D) -> Self {
+        Self { messages: Some(messages), decode }
     }
 }
 
@@ -48,10 +46,6 @@ where
                 (this.decode)(message).map_err(|fault| ReadError::Decode(Box::new(fault)))
             }
             Some(Err(status)) => Err(ReadError::Read(status)),
-            // tonic takes a stream that its peer cancels for a whole one.
-            None if this.slot.as_ref().is_some_and(Slot::is_broken_off) => {
-                Err(ReadError::Read(Status::cancelled("the peer gave up")))
-            }
             None => {
                 *this.messages = None;
                 return Poll::Ready(None);

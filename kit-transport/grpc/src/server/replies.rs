@@ -1,5 +1,9 @@
-use crate::{EncodeError, edge::Slot};
+use crate::{
+    EncodeError,
+    edge::{Slot, answer},
+};
 use kit_endpoint::Fault;
+use kit_transport::Phase;
 use pin_project_lite::pin_project;
 use std::{
     any::type_name,
@@ -46,15 +50,11 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let fail = |fault: &dyn Fault| {
-            if let Some(slot) = &*this.slot {
-                slot.report(fault);
-            }
-            this.encode_error.encode_error(fault)
-        };
+        let (slot, encode_error) = (this.slot.as_ref(), &*this.encode_error);
         let message = match ready!(stream.poll_next(cx)) {
-            Some(Ok(item)) => (this.encode)(item).map_err(|fault| fail(&fault)),
-            Some(Err(fault)) => Err(fail(&fault)),
+            Some(Ok(item)) => (this.encode)(item)
+                .map_err(|fault| answer(Phase::Encode, fault, slot, encode_error)),
+            Some(Err(fault)) => Err(answer(Phase::Endpoint, fault, slot, encode_error)),
             None => {
                 this.stream.set(None);
                 return Poll::Ready(None);

@@ -4,12 +4,14 @@ use super::{
 };
 use crate::{
     EncodeError, Rich,
-    edge::Slot,
+    edge::{Slot, answer},
     shape::{Bidi, ClientStreaming, ServerStreaming, Unary},
+    whole::Whole,
 };
 use http::Extensions;
 use http_body::Body;
 use kit_endpoint::{Carries, Endpoint, Expires, Fault, Request};
+use kit_transport::Phase;
 use prost::Message;
 use std::{
     any::type_name,
@@ -275,12 +277,7 @@ impl<E, M, R, D, N, X, K> Server<E, M, R, D, N, X, K> {
     {
         match (self.decode)(message) {
             Ok(message) => Ok(self.enter(message, extensions)),
-            Err(fault) => {
-                if let Some(slot) = slot {
-                    slot.report(&fault);
-                }
-                Err(self.encode_error.encode_error(&fault))
-            }
+            Err(fault) => Err(answer(Phase::Decode, fault, slot, &self.encode_error)),
         }
     }
 }
@@ -360,8 +357,8 @@ where
     fn call(&mut self, request: tonic::Request<Streaming<M>>) -> Self::Future {
         let (_, mut extensions, messages) = request.into_parts();
         let slot = extensions.remove::<Slot>();
-        let reply =
-            Ok(self.enter(Incoming::new(messages, self.decode.clone(), slot.clone()), extensions));
+        let incoming = Incoming::new(messages, self.decode.clone());
+        let reply = Ok(self.enter(incoming, extensions));
         ResponseFuture::new(self.encode.clone(), self.encode_error.clone(), slot, reply)
     }
 }
@@ -389,8 +386,8 @@ where
     fn call(&mut self, request: tonic::Request<Streaming<M>>) -> Self::Future {
         let (_, mut extensions, messages) = request.into_parts();
         let slot = extensions.remove::<Slot>();
-        let reply =
-            Ok(self.enter(Incoming::new(messages, self.decode.clone(), slot.clone()), extensions));
+        let incoming = Incoming::new(messages, self.decode.clone());
+        let reply = Ok(self.enter(incoming, extensions));
         StreamFuture::new(self.encode.clone(), self.encode_error.clone(), slot, reply)
     }
 }
@@ -417,7 +414,7 @@ where
         let grpc = Grpc::new(ProstCodec::default())
             .apply_compression_config(accept, send)
             .apply_max_message_size_config(max_decoding, max_encoding);
-        let reply = K::mount(grpc, self.clone(), request);
+        let reply = K::mount(grpc, self.clone(), request.map(Whole::new));
         // The box that generated servers have too: tonic's future has no name.
         Box::pin(async move { Ok(reply.await) })
     }

@@ -16,7 +16,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use kit_endpoint::{Details, Fault, Kind};
-use kit_transport::{End, Outcome};
+use kit_transport::{
+    End, Outcome, Report,
+    hook::{Faulted, Faults},
+};
 use kit_transport_grpc::Unary;
 use pb::{GreetingRequest, GreetingResponse, greeter_server};
 use prost::Message;
@@ -196,5 +199,28 @@ impl Ends {
         let ends = self.0.lock().unwrap();
         assert_eq!(ends.len(), 1, "each call ends once: {ends:?}");
         ends[0].clone()
+    }
+}
+
+/// What was heard, line by line.
+#[derive(Debug, Clone, Default)]
+pub struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    pub fn say(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    pub fn hook(&self) -> Faults<impl Fn(&Faulted<'_>) + Clone + use<>> {
+        let heard = self.clone();
+        Faults(move |failed: &Faulted<'_>| {
+            let Faulted { protocol, method, phase, fault, .. } = failed;
+            let line = format!("{protocol} {method} {phase}: {}", Report(*fault));
+            heard.0.lock().unwrap().push(line);
+        })
     }
 }
