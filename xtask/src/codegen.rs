@@ -16,19 +16,28 @@ struct Generated {
     include: &'static str,
     /// The folder that is written, whole: one Rust file per protobuf package, and the descriptors.
     out: &'static str,
-    /// The file of the descriptors, for reflection.
-    descriptors: &'static str,
+    /// The file of the descriptors, where there is reflection.
+    descriptors: Option<&'static str>,
 }
 
 /// All that is generated in the workspace.
-const GENERATED: [Generated; 1] = [Generated {
-    protos: &["greeter/v1/greeter.proto"],
-    // The same messages under the article's name: the greeter's server answers both.
-    described: &["pb/greeter.proto"],
-    include: "greeter/proto",
-    out: "greeter/src/pb",
-    descriptors: "greeter.bin",
-}];
+const GENERATED: [Generated; 2] = [
+    Generated {
+        protos: &["greeter/v1/greeter.proto"],
+        // The same messages under the article's name: the greeter's server answers both.
+        described: &["pb/greeter.proto"],
+        include: "greeter/proto",
+        out: "greeter/src/pb",
+        descriptors: Some("greeter.bin"),
+    },
+    Generated {
+        protos: &["bench/v1/bench.proto"],
+        described: &[],
+        include: "bench/proto",
+        out: "bench/src/pb",
+        descriptors: None,
+    },
+];
 
 /// Content by file name.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -73,11 +82,13 @@ impl Generated {
             .out_dir(folder.path())
             .compile_fds(code)?;
         let mut files = read(folder.path())?;
-        // Reflection tells types, not comments.
-        for file in &mut descriptors.file {
-            file.source_code_info = None;
+        if let Some(name) = self.descriptors {
+            // Reflection tells types, not comments.
+            for file in &mut descriptors.file {
+                file.source_code_info = None;
+            }
+            files.insert(name.to_owned(), descriptors.encode_to_vec());
         }
-        files.insert(self.descriptors.to_owned(), descriptors.encode_to_vec());
         Ok(files)
     }
 }

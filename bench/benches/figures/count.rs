@@ -15,7 +15,7 @@ pub(crate) fn callgrind(log: &Path) -> [String; 4] {
     [
         "valgrind".to_owned(),
         "--tool=callgrind".to_owned(),
-        format!("--callgrind-out-file={}", scratch("callgrind.out").display()),
+        format!("--callgrind-out-file={}", log.with_extension("out").display()),
         format!("--log-file={}", log.display()),
     ]
 }

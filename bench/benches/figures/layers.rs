@@ -90,7 +90,7 @@ impl Case {
         let (clock, ..) = spread(runs.iter().map(|run| run[2]).collect());
         let limit = self.time * SLACK;
         Ok(Row {
-            name: self.name,
+            name: self.name.to_owned(),
             ours: format!("{ours:.2} ns"),
             bare: format!("{alone:.2} ns, {} clock reads of {clock:.1} ns", self.reads),
             value: format!("{added:+.2} ns; {time:.3} busy loops ({least:.3} to {most:.3})"),
@@ -108,7 +108,7 @@ impl Case {
         let bare = instructions("none", 0)?;
         let limit = self.instructions * SLACK;
         Ok(Row {
-            name: "the same, instructions",
+            name: "the same, instructions".to_owned(),
             ours: format!("{ours:.1}"),
             bare: format!("{bare:.1}"),
             value: format!("{:+.1}", ours - bare),
@@ -125,7 +125,7 @@ impl Case {
         }
         let count = said(&mut command)?;
         Ok(Row {
-            name: "the same, allocations in 1000 calls",
+            name: "the same, allocations in 1000 calls".to_owned(),
             ours: count.clone(),
             bare: "0".to_owned(),
             met: count == "0",
@@ -189,7 +189,7 @@ fn waiting() -> Result<Row, BoxError> {
     let middle = |at: usize| spread(runs.iter().map(|run| run[at]).collect());
     let (ratio, least, most) = middle(4);
     Ok(Row {
-        name: "DeadlineLayer, reply not at once",
+        name: "DeadlineLayer, reply not at once".to_owned(),
         ours: format!("{:.1} ns", middle(0).0),
         bare: format!("{:.1} ns, tokio::time::timeout", middle(1).0),
         value: format!("{ratio:.3} times ({least:.3} to {most:.3})"),

@@ -11,6 +11,7 @@
 
 mod count;
 mod layers;
+mod program;
 mod requests;
 
 use std::{error::Error, process::ExitCode};
@@ -19,7 +20,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// One line of the table.
 struct Row {
-    name: &'static str,
+    name: String,
     ours: String,
     bare: String,
     value: String,
@@ -28,12 +29,14 @@ struct Row {
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    // `-- requests` or `-- layers` takes a part of the table; cargo adds flags.
-    let part = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    // `-- requests` or `-- layers` takes a part of the table, `-- requests
+    // "gRPC client"` some rows of it; cargo adds flags.
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (part, only) = (args.next(), args.next());
     let wanted = |name| part.as_deref().is_none_or(|part| part == name);
     let mut rows = Vec::new();
     if wanted("requests") {
-        rows.extend(requests::rows()?);
+        rows.extend(requests::rows(only.as_deref())?);
     }
     if wanted("layers") {
         rows.extend(layers::rows()?);

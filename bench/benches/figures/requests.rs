@@ -1,72 +1,221 @@
-//! Instructions and allocations of one request, ours beside the bare stack's.
+//! Instructions, allocations and time of one request or message, ours beside
+//! the bare stack's.
 
 use crate::{
     BoxError, Row,
-    count::{SLACK, callgrind, collected, scratch},
+    count::SLACK,
     layers::turns,
+    program::{Cost, Job, Side},
     slower, spread,
 };
-use kit_bench::{
-    LITTER, TURNS,
-    pb::{GreetingRequest, greeter_client::GreeterClient},
-};
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
-};
-use tonic::transport::Channel;
+use kit_bench::spin;
+use std::thread;
+use tokio::time::Instant;
 
-const FEW: u64 = 500;
-const MANY: u64 = 2500;
 const PAIRS: usize = 5;
+/// Rounds of asking each side in turn, for the time; an odd number.
+const ROUNDS: usize = 21;
 
-#[derive(Clone, Copy)]
-enum Load {
-    Http,
-    Grpc,
-}
-
+/// What is compared.
 struct Case {
-    instructions: &'static str,
-    allocations: &'static str,
+    name: &'static str,
     ours: &'static str,
     bare: &'static str,
-    load: Load,
+    /// Another to be shown, not judged: its name, and its program.
+    beside: Option<(&'static str, &'static str)>,
+    /// The server that they call, if they are clients.
+    calls: Option<&'static str>,
+    job: Job,
+    /// The instructions and the time that ours may take, in times of bare's.
     bar: f64,
-    /// The ratio when the table was committed.
-    committed: f64,
+    /// The allocations that ours may make beside bare's.
+    more: f64,
+    committed: Committed,
 }
 
-/// How many more allocations are let pass. There were none more when the table
-/// was committed, the bar that was set is 2, and 5 % of ours is 0.45 at the least.
-const ALLOCATIONS: f64 = 0.2;
+/// What was measured when the table was committed.
+struct Committed {
+    instructions: f64,
+    allocations: f64,
+}
 
-const CASES: [Case; 2] = [
+/// The middle of what one request or message cost.
+#[derive(Default)]
+struct Costs {
+    instructions: f64,
+    bytes: f64,
+}
+
+macro_rules! program {
+    ($name:literal) => {
+        env!(concat!("CARGO_BIN_EXE_", $name))
+    };
+}
+
+const CASES: [Case; 12] = [
     Case {
-        instructions: "HTTP request, instructions",
-        allocations: "HTTP request, allocations",
-        ours: env!("CARGO_BIN_EXE_http_kit"),
-        bare: env!("CARGO_BIN_EXE_http_hyper"),
-        load: Load::Http,
+        name: "HTTP server, GET",
+        ours: program!("http_kit"),
+        bare: program!("http_hyper"),
+        beside: Some(("axum", program!("http_axum"))),
+        calls: None,
+        job: Job::Get,
         bar: 1.10,
-        committed: 1.055,
+        more: 2.0,
+        committed: Committed { instructions: 1.053, allocations: 0.0 },
     },
     Case {
-        instructions: "gRPC request, instructions",
-        allocations: "gRPC request, allocations",
-        ours: env!("CARGO_BIN_EXE_grpc_kit"),
-        bare: env!("CARGO_BIN_EXE_grpc_tonic"),
-        load: Load::Grpc,
+        name: "HTTP server, echo of 1 KiB",
+        ours: program!("http_kit"),
+        bare: program!("http_hyper"),
+        beside: Some(("axum", program!("http_axum"))),
+        calls: None,
+        job: Job::Echo(1 << 10),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 1.057, allocations: 0.0 },
+    },
+    Case {
+        name: "HTTP server, echo of 64 KiB",
+        ours: program!("http_kit"),
+        bare: program!("http_hyper"),
+        beside: Some(("axum", program!("http_axum"))),
+        calls: None,
+        job: Job::Echo(64 << 10),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 1.037, allocations: 0.0 },
+    },
+    Case {
+        name: "HTTP server, echo of 1 MiB",
+        ours: program!("http_kit"),
+        bare: program!("http_hyper"),
+        beside: Some(("axum", program!("http_axum"))),
+        calls: None,
+        job: Job::Echo(1 << 20),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 1.002, allocations: 1.2 },
+    },
+    Case {
+        name: "gRPC server, unary call",
+        ours: program!("grpc_kit"),
+        bare: program!("grpc_tonic"),
+        beside: None,
+        calls: None,
+        job: Job::Greet,
         bar: 1.05,
-        committed: 1.022,
+        more: 2.0,
+        committed: Committed { instructions: 1.026, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC server, streamed reply",
+        ours: program!("grpc_kit"),
+        bare: program!("grpc_tonic"),
+        beside: None,
+        calls: None,
+        job: Job::Many,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 0.96, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC server, streamed request",
+        ours: program!("grpc_kit"),
+        bare: program!("grpc_tonic"),
+        beside: None,
+        calls: None,
+        job: Job::Gather,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 1.014, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC server, message and its reply, both streamed",
+        ours: program!("grpc_kit"),
+        bare: program!("grpc_tonic"),
+        beside: None,
+        calls: None,
+        job: Job::Chat,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 1.022, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC client, unary call",
+        ours: program!("grpc_client_kit"),
+        bare: program!("grpc_client_tonic"),
+        beside: None,
+        calls: Some(program!("grpc_tonic")),
+        job: Job::Greet,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 0.965, allocations: -3.0 },
+    },
+    Case {
+        name: "gRPC client, streamed reply",
+        ours: program!("grpc_client_kit"),
+        bare: program!("grpc_client_tonic"),
+        beside: None,
+        calls: Some(program!("grpc_tonic")),
+        job: Job::Many,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 1.049, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC client, streamed request",
+        ours: program!("grpc_client_kit"),
+        bare: program!("grpc_client_tonic"),
+        beside: None,
+        calls: Some(program!("grpc_tonic")),
+        job: Job::Gather,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 1.135, allocations: 0.0 },
+    },
+    Case {
+        name: "gRPC client, message and its reply, both streamed",
+        ours: program!("grpc_client_kit"),
+        bare: program!("grpc_client_tonic"),
+        beside: None,
+        calls: Some(program!("grpc_tonic")),
+        job: Job::Chat,
+        bar: 1.05,
+        more: 2.0,
+        committed: Committed { instructions: 1.025, allocations: 0.0 },
     },
 ];
 
-pub(crate) fn rows() -> Result<Vec<Row>, BoxError> {
-    let mut rows = Vec::new();
-    for case in CASES {
-        rows.extend(case.rows()?);
+/// How many more allocations than committed are let pass: on a socket a body
+/// may come in more pieces, and 5 % of the fewest is 0.45.
+const ALLOCATIONS: f64 = 0.2;
+
+/// What the part of a body's cost that grows may be, in times of bare's.
+const GROWTH: f64 = 1.05;
+
+pub(crate) fn rows(only: Option<&str>) -> Result<Vec<Row>, BoxError> {
+    let (mut rows, mut middles) = (Vec::new(), Vec::new());
+    for case in CASES.iter().filter(|case| only.is_none_or(|only| case.name.contains(only))) {
+        let (of_case, ours, bare) = case.rows()?;
+        rows.extend(of_case);
+        middles.push((case, ours, bare));
+    }
+    for (large, ours, bare) in middles.iter().filter(|(case, ..)| case.job == Job::Echo(1 << 20)) {
+        let of_medium = |(case, ..): &&(&Case, Costs, Costs)| {
+            case.ours == large.ours && case.job == Job::Echo(64 << 10)
+        };
+        if let Some((_, less, bare_less)) = middles.iter().find(of_medium) {
+            let figures = [
+                (
+                    "instructions",
+                    ours.instructions - less.instructions,
+                    bare.instructions - bare_less.instructions,
+                ),
+                ("bytes allocated", ours.bytes - less.bytes, bare.bytes - bare_less.bytes),
+            ];
+            rows.extend(figures.map(|(what, ours, bare)| large.growth(what, ours, bare)));
+        }
     }
     Ok(rows)
 }
@@ -74,46 +223,167 @@ pub(crate) fn rows() -> Result<Vec<Row>, BoxError> {
 // ===== impl Case =====
 
 impl Case {
-    fn rows(&self) -> Result<[Row; 2], BoxError> {
-        let (program, other) = (Side::new(self.ours), Side::new(self.bare));
+    const fn side(&self, program: &'static str) -> Side {
+        Side { program, calls: self.calls, job: self.job, turns: 0, litter: 0 }
+    }
+
+    fn rows(&self) -> Result<([Row; 3], Costs, Costs), BoxError> {
+        let (program, other) = (self.side(self.ours), self.side(self.bare));
         // One at a time: an allocation has instructions too.
-        let (mut slowed, mut littered) = (program, program);
+        let (mut slowed, mut littered, mut late) = (program, program, program);
         if let Some(percent) = slower() {
-            slowed.turns = turns(per_request(program, self.load, instructions)?, percent);
-            littered.litter = thousandths(per_request(program, self.load, allocations)?, percent);
+            let (unslowed, counts) = (self.instructions(program)?, self.counts(program)?);
+            slowed.turns = turns(unslowed, percent);
+            littered.litter = thousandths(counts[0], percent);
+            late.turns = turns_of_time(self.times(program, other)?.0, percent);
         }
         let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PAIRS {
-            let one = per_request(slowed, self.load, instructions)?;
-            let other = per_request(other, self.load, instructions)?;
+            let (one, other) = thread::scope(|scope| {
+                let one = scope.spawn(|| self.instructions(slowed).map_err(|e| e.to_string()));
+                let other = self.instructions(other);
+                (one.join().unwrap_or_else(|_| Err("it panicked".to_owned())), other)
+            });
+            let (one, other) = (one?, other?);
             ratios.push(one / other);
             ours.push(one);
             bare.push(other);
         }
         let (ours, ..) = spread(ours);
         let (bare, ..) = spread(bare);
+        let bar = self.bar.min(self.committed.instructions * SLACK);
+        let instructions = self.row(
+            "instructions",
+            (ours, bare),
+            self.beside(|side| self.instructions(side))?,
+            ratios,
+            bar,
+        );
+
+        let ([of_ours, our_bytes], [of_bare, bare_bytes]) =
+            (self.counts(littered)?, self.counts(other)?);
+        let more = self.more.min(self.committed.allocations + ALLOCATIONS);
+        let allocations = Row {
+            name: format!("{}, allocations", self.name),
+            ours: format!("{of_ours:.2}"),
+            bare: format!(
+                "{of_bare:.2}{}",
+                self.beside(|side| Ok(self.counts(side)?[0]))?
+                    .map(|(name, it)| format!(" ({name} {it:.2})"))
+                    .unwrap_or_default()
+            ),
+            value: format!("{:+.2}", of_ours - of_bare),
+            bar: format!("{more:+.2}"),
+            met: of_ours - of_bare <= more,
+        };
+
+        let (nanoseconds, of_bare, ratios) = {
+            let runs =
+                (0..PAIRS).map(|_| self.times(late, other)).collect::<Result<Vec<_>, _>>()?;
+            let middle = |at: fn(&(f64, f64)) -> f64| spread(runs.iter().map(at).collect()).0;
+            let ratios = runs.iter().map(|(ours, bare)| ours / bare).collect();
+            (middle(|run| run.0), middle(|run| run.1), ratios)
+        };
+        // Moves by more than 5 %: held to the bar alone.
+        let time = self.row("ns of CPU", (nanoseconds, of_bare), None, ratios, self.bar);
+        let costs = |instructions, bytes| Costs { instructions, bytes };
+        Ok(([instructions, allocations, time], costs(ours, our_bytes), costs(bare, bare_bytes)))
+    }
+
+    fn beside(
+        &self,
+        measure: impl Fn(Side) -> Result<f64, BoxError>,
+    ) -> Result<Option<(&'static str, f64)>, BoxError> {
+        self.beside.map(|(name, program)| Ok((name, measure(self.side(program))?))).transpose()
+    }
+
+    fn row(
+        &self,
+        what: &str,
+        (ours, bare): (f64, f64),
+        beside: Option<(&str, f64)>,
+        ratios: Vec<f64>,
+        bar: f64,
+    ) -> Row {
         let (ratio, least, most) = spread(ratios);
-        let bar = self.bar.min(self.committed * SLACK);
-        let instructions = Row {
-            name: self.instructions,
+        let beside = beside.map(|(name, figure)| format!(" ({name} {figure:.0})"));
+        Row {
+            name: format!("{}, {what}", self.name),
             ours: format!("{ours:.0}"),
-            bare: format!("{bare:.0}"),
+            bare: format!("{bare:.0}{}", beside.unwrap_or_default()),
             value: format!("{ratio:.3} times ({least:.3} to {most:.3})"),
             bar: format!("{bar:.3} times"),
             met: ratio <= bar,
-        };
-        let ours = per_request(littered, self.load, allocations)?;
-        let bare = per_request(other, self.load, allocations)?;
-        let allocations = Row {
-            name: self.allocations,
-            ours: format!("{ours:.2}"),
-            bare: format!("{bare:.2}"),
-            value: format!("{:+.2}", ours - bare),
-            bar: format!("+{ALLOCATIONS}"),
-            met: ours - bare <= ALLOCATIONS,
-        };
-        Ok([instructions, allocations])
+        }
     }
+
+    /// A row for what a body of 1 MiB costs more than one of 64 KiB.
+    fn growth(&self, what: &str, ours: f64, bare: f64) -> Row {
+        Row {
+            name: format!("{}, {what} beyond those of 64 KiB", self.name),
+            ours: format!("{ours:.0}"),
+            bare: format!("{bare:.0}"),
+            value: format!("{:.3} times", ours / bare),
+            bar: format!("{GROWTH} times"),
+            met: ours <= bare * GROWTH,
+        }
+    }
+
+    /// For how many requests a program runs, less and more often.
+    const fn often(&self) -> (u64, u64) {
+        match self.job {
+            Job::Echo(size) if size > 1 << 19 => (20, 60),
+            Job::Echo(size) if size > 1 << 14 => (100, 300),
+            _ => (500, 2500),
+        }
+    }
+
+    /// What one more request costs.
+    fn one_more(
+        &self,
+        side: Side,
+        instructions: bool,
+        figure: impl Fn(&Cost) -> u64,
+    ) -> Result<f64, BoxError> {
+        let (few, many) = self.often();
+        let (less, more) = (side.cost(few, instructions)?, side.cost(many, instructions)?);
+        Ok(share(figure(&more), many - few) - share(figure(&less), many - few))
+    }
+
+    fn instructions(&self, side: Side) -> Result<f64, BoxError> {
+        self.one_more(side, true, |cost| cost.instructions)
+    }
+
+    /// The allocations of one more request, and the bytes of all of them.
+    fn counts(&self, side: Side) -> Result<[f64; 2], BoxError> {
+        let (few, many) = self.often();
+        let (less, more) = (side.cost(few, false)?, side.cost(many, false)?);
+        let one = |more, less| share(more, many - few) - share(less, many - few);
+        Ok([one(more.allocations, less.allocations), one(more.bytes, less.bytes)])
+    }
+
+    /// The nanoseconds on a processor of one request to each side, the middle
+    /// of rounds in turn.
+    fn times(&self, ours: Side, bare: Side) -> Result<(f64, f64), BoxError> {
+        let (few, _) = self.often();
+        let (mut ours, mut bare) = (ours.start(false)?, bare.start(false)?);
+        let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            for (side, figures) in [(&mut ours, &mut of_ours), (&mut bare, &mut of_bare)] {
+                let before = side.on_cpu()?;
+                side.ask(few)?;
+                figures.push(share(side.on_cpu()? - before, few));
+            }
+        }
+        ours.end()?;
+        bare.end()?;
+        Ok((spread(of_ours).0, spread(of_bare).0))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn share(all: u64, requests: u64) -> f64 {
+    all as f64 / requests as f64
 }
 
 /// Returns how many thousandths of an allocation are a few percent more.
@@ -122,147 +392,14 @@ fn thousandths(allocations: f64, percent: f64) -> u64 {
     (allocations * percent * 10.0).ceil() as u64
 }
 
-/// What one more request costs, of whatever `count` counts.
-fn per_request(
-    program: Side,
-    load: Load,
-    count: fn(Side, Load, u64) -> Result<u64, BoxError>,
-) -> Result<f64, BoxError> {
-    let (few, many) = (count(program, load, FEW)?, count(program, load, MANY)?);
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    Ok((many as f64 - few as f64) / (MANY - FEW) as f64)
-}
-
-fn allocations(program: Side, load: Load, requests: u64) -> Result<u64, BoxError> {
-    let mut program = Program::start(&mut program.command(&[]))?;
-    load.run(program.port, requests)?;
-    program.last_line()
-}
-
-fn instructions(program: Side, load: Load, requests: u64) -> Result<u64, BoxError> {
-    let log = scratch("callgrind.log");
-    let mut program = Program::start(&mut program.command(&callgrind(&log)))?;
-    load.run(program.port, requests)?;
-    program.last_line()?;
-    collected(&log)
-}
-
-/// A program of one side, and what it is to waste for each request.
-#[derive(Clone, Copy)]
-struct Side {
-    program: &'static str,
-    turns: u64,
-    litter: u64,
-}
-
-// ===== impl Side =====
-
-impl Side {
-    const fn new(program: &'static str) -> Self {
-        Self { program, turns: 0, litter: 0 }
-    }
-
-    /// Returns how it is run, by `runner`.
-    fn command(self, runner: &[String]) -> Command {
-        let mut command = match runner {
-            [first, rest @ ..] => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(self.program);
-                command
-            }
-            [] => Command::new(self.program),
-        };
-        command.env(TURNS, self.turns.to_string()).env(LITTER, self.litter.to_string());
-        command
-    }
-}
-
-/// A server that serves one connection.
-struct Program {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    port: u16,
-}
-
-// ===== impl Program =====
-
-impl Program {
-    fn start(command: &mut Command) -> Result<Self, BoxError> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start {command:?}: {error}"))?;
-        let mut out = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut line = String::new();
-        out.read_line(&mut line)?;
-        Ok(Self { child, out, port: line.trim().parse()? })
-    }
-
-    fn last_line(&mut self) -> Result<u64, BoxError> {
-        let mut line = String::new();
-        self.out.read_to_string(&mut line)?;
-        let status = self.child.wait()?;
-        if !status.success() {
-            return Err(format!("the server ended with {status}").into());
-        }
-        Ok(line.trim().parse()?)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-// ===== impl Load =====
-
-impl Load {
-    fn run(self, port: u16, requests: u64) -> Result<(), BoxError> {
-        match self {
-            Self::Http => http(port, requests),
-            Self::Grpc => grpc(port, requests),
-        }
-    }
-}
-
-/// One keep-alive connection, a request after the other, with the headers that
-/// a browser's `fetch` would send.
-fn http(port: u16, requests: u64) -> Result<(), BoxError> {
-    const REQUEST: &[u8] = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
-        user-agent: kit-bench\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n";
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_nodelay(true)?;
-    let mut reply = [0; 1024];
-    for _ in 0..requests {
-        stream.write_all(REQUEST)?;
-        let mut length = 0;
-        while !reply[..length].ends_with(b"}") {
-            match stream.read(&mut reply[length..])? {
-                0 => return Err("the server hung up".into()),
-                more => length += more,
-            }
-        }
-        if !reply[..length].ends_with(b"{\"greeting\":\"Hello, Ada!\"}") {
-            return Err(String::from_utf8_lossy(&reply[..length]).into());
-        }
-    }
-    Ok(())
-}
-
-/// One connection of tonic's client, a call after the other.
-fn grpc(port: u16, requests: u64) -> Result<(), BoxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let channel = Channel::from_shared(format!("http://127.0.0.1:{port}"))?.connect().await?;
-        let mut client = GreeterClient::new(channel);
-        for _ in 0..requests {
-            let request = GreetingRequest { name: "Ada".to_owned() };
-            let reply = client.greeting(request).await?.into_inner();
-            if reply.greeting != "Hello, Ada!" {
-                return Err(reply.greeting.into());
-            }
-        }
-        Ok(())
-    })
+/// Returns how many turns take a few percent of `nanoseconds` more.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+fn turns_of_time(nanoseconds: f64, percent: f64) -> u64 {
+    const TURNS: u64 = 1_000_000;
+    let turn = |_| {
+        let start = Instant::now();
+        spin(TURNS);
+        start.elapsed().as_secs_f64() * 1e9 / 1e6
+    };
+    (nanoseconds * percent / 100.0 / spread((0..9).map(turn).collect()).0).ceil() as u64
 }

@@ -1,0 +1,321 @@
+//! Programs of either side, and what drives them.
+
+use crate::{
+    BoxError,
+    count::{callgrind, collected, scratch},
+};
+use kit_bench::{
+    LITTER, TURNS,
+    pb::{Ask, bench_client::BenchClient},
+};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+/// What is asked, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// `GET /greeting?name=Ada`, with the headers of a browser's `fetch`.
+    Get,
+    /// `POST /echo` of so many bytes.
+    Echo(usize),
+    /// A unary call.
+    Greet,
+    /// A message of one call of these shapes.
+    Many,
+    Gather,
+    Chat,
+}
+
+/// A program of one side, and what it is to waste for each request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side {
+    pub(crate) program: &'static str,
+    /// The server that it calls, if it is a client.
+    pub(crate) calls: Option<&'static str>,
+    pub(crate) job: Job,
+    pub(crate) turns: u64,
+    pub(crate) litter: u64,
+}
+
+/// What a run cost the program.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) allocations: u64,
+    pub(crate) bytes: u64,
+    /// None were counted without callgrind.
+    pub(crate) instructions: u64,
+}
+
+/// A program that runs, and is asked.
+pub(crate) struct Running {
+    driver: Driver,
+    program: Program,
+    /// The server of a client: it is not what is measured.
+    server: Option<Program>,
+    log: Option<PathBuf>,
+}
+
+struct Program {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+enum Driver {
+    Http {
+        stream: TcpStream,
+        request: Vec<u8>,
+        reply: Vec<u8>,
+        expect: usize,
+    },
+    Grpc {
+        runtime: Runtime,
+        client: BenchClient<Channel>,
+        job: Job,
+    },
+    /// A client, by its standard input.
+    Lines(ChildStdin),
+}
+
+// ===== impl Job =====
+
+impl Job {
+    /// Returns how a server is told of it.
+    fn for_server(self) -> String {
+        match self {
+            Self::Echo(_) => "echo".to_owned(),
+            other => other.for_client(),
+        }
+    }
+
+    /// Returns how a client is told of it.
+    fn for_client(self) -> String {
+        match self {
+            Self::Echo(size) => size.to_string(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+
+    fn driver(self, port: u16) -> Result<Driver, BoxError> {
+        let (request, expect) = match self {
+            Self::Get => {
+                const GET: &[u8] = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
+                    user-agent: kit-bench\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n";
+                (GET.to_vec(), r#"{"greeting":"Hello, Ada!"}"#.len())
+            }
+            Self::Echo(size) => {
+                let mut request = format!(
+                    "POST /echo HTTP/1.1\r\nhost: localhost\r\nuser-agent: kit-bench\r\n\
+                     accept: */*\r\ncontent-length: {size}\r\n\r\n"
+                )
+                .into_bytes();
+                request.resize(request.len() + size, b'x');
+                (request, size)
+            }
+            job => {
+                let runtime = kit_bench::runtime()?;
+                let channel = Channel::from_shared(format!("http://127.0.0.1:{port}"))?;
+                let client = BenchClient::new(runtime.block_on(channel.connect())?);
+                return Ok(Driver::Grpc { runtime, client, job });
+            }
+        };
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        Ok(Driver::Http { stream, request, reply: vec![0; 256 << 10], expect })
+    }
+}
+
+// ===== impl Side =====
+
+impl Side {
+    /// Runs it for so many requests, and says what they and its start cost.
+    pub(crate) fn cost(self, requests: u64, instructions: bool) -> Result<Cost, BoxError> {
+        let mut running = self.start(instructions)?;
+        running.ask(requests)?;
+        running.end()
+    }
+
+    /// Starts it, under callgrind if its instructions are to be counted.
+    pub(crate) fn start(self, instructions: bool) -> Result<Running, BoxError> {
+        let name = Path::new(self.program).file_name().ok_or("no name")?.to_string_lossy();
+        let log = instructions.then(|| scratch(&format!("{name}.log")));
+        let mut command = match &log {
+            Some(log) => {
+                let [valgrind, args @ ..] = callgrind(log);
+                let mut command = Command::new(valgrind);
+                command.args(args).arg(self.program);
+                command
+            }
+            None => Command::new(self.program),
+        };
+        command.env(TURNS, self.turns.to_string()).env(LITTER, self.litter.to_string());
+        let Some(server) = self.calls else {
+            let mut program = Program::start(command.arg(self.job.for_server()))?;
+            let driver = self.job.driver(program.line()?.parse()?)?;
+            return Ok(Running { driver, program, server: None, log });
+        };
+        let mut server = Program::start(Command::new(server).arg(self.job.for_server()))?;
+        let port = server.line()?;
+        let mut program = Program::start(command.args([port, self.job.for_client()]))?;
+        let input = program.child.stdin.take().ok_or("no input")?;
+        Ok(Running { driver: Driver::Lines(input), program, server: Some(server), log })
+    }
+}
+
+// ===== impl Running =====
+
+impl Running {
+    pub(crate) fn ask(&mut self, requests: u64) -> Result<(), BoxError> {
+        match &mut self.driver {
+            Driver::Http { stream, request, reply, expect } => {
+                (0..requests).try_for_each(|_| http(stream, request, reply, *expect))
+            }
+            Driver::Grpc { runtime, client, job } => runtime.block_on(grpc(client, *job, requests)),
+            Driver::Lines(input) => {
+                writeln!(input, "{requests}")?;
+                match &*self.program.line()? {
+                    "done" => Ok(()),
+                    other => Err(format!("the client said `{other}`").into()),
+                }
+            }
+        }
+    }
+
+    /// Returns for how many nanoseconds the program was on a processor.
+    pub(crate) fn on_cpu(&self) -> Result<u64, BoxError> {
+        let stat = fs::read_to_string(format!("/proc/{}/schedstat", self.program.child.id()))?;
+        Ok(stat.split(' ').next().ok_or("no time")?.parse()?)
+    }
+
+    pub(crate) fn end(mut self) -> Result<Cost, BoxError> {
+        drop(self.driver);
+        let last = self.program.line()?;
+        self.program.wait()?;
+        if let Some(server) = &mut self.server {
+            server.line()?;
+            server.wait()?;
+        }
+        let (allocations, bytes) = last.split_once(' ').ok_or("no count of allocations")?;
+        let instructions = self.log.as_deref().map(collected).transpose()?;
+        Ok(Cost {
+            allocations: allocations.parse()?,
+            bytes: bytes.parse()?,
+            instructions: instructions.unwrap_or_default(),
+        })
+    }
+}
+
+// ===== impl Program =====
+
+impl Program {
+    fn start(command: &mut Command) -> Result<Self, BoxError> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start {command:?}: {error}"))?;
+        let out = BufReader::new(child.stdout.take().ok_or("no output")?);
+        Ok(Self { child, out })
+    }
+
+    fn line(&mut self) -> Result<String, BoxError> {
+        let mut line = String::new();
+        self.out.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn wait(&mut self) -> Result<(), BoxError> {
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("it ended with {status}").into()) }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// One request of a keep-alive connection, and its whole reply.
+fn http(
+    stream: &mut TcpStream,
+    request: &[u8],
+    reply: &mut [u8],
+    expect: usize,
+) -> Result<(), BoxError> {
+    stream.write_all(request)?;
+    let mut length = 0;
+    let body = loop {
+        match stream.read(&mut reply[length..])? {
+            0 => return Err("the server hung up".into()),
+            more => length += more,
+        }
+        if let Some(head) = reply[..length].windows(4).position(|end| end == b"\r\n\r\n") {
+            break head + 4;
+        }
+    };
+    if !reply.starts_with(b"HTTP/1.1 200 ") {
+        return Err(String::from_utf8_lossy(&reply[..length]).into());
+    }
+    let mut read = length - body;
+    while read < expect {
+        match stream.read(reply)? {
+            0 => return Err("the server hung up".into()),
+            more => read += more,
+        }
+    }
+    if read == expect { Ok(()) } else { Err(format!("{read} bytes for {expect}").into()) }
+}
+
+fn ada(count: u32) -> Ask {
+    Ask { name: "Ada".to_owned(), count }
+}
+
+/// So many calls after one another, or so many messages of one.
+async fn grpc(client: &mut BenchClient<Channel>, job: Job, messages: u64) -> Result<(), BoxError> {
+    let greets =
+        |greeting: &str| if greeting == "Hello, Ada!" { Ok(()) } else { Err(greeting.to_owned()) };
+    match job {
+        Job::Many => {
+            let mut replies = client.many(ada(messages.try_into()?)).await?.into_inner();
+            for _ in 0..messages {
+                greets(&replies.message().await?.ok_or("too few replies")?.greeting)?;
+            }
+            if replies.message().await?.is_some() {
+                return Err("too many replies".into());
+            }
+        }
+        Job::Gather => {
+            let asks = tokio_stream::iter((0..messages).map(|_| ada(0)));
+            greets(&client.gather(asks).await?.into_inner().greeting)?;
+        }
+        Job::Chat => {
+            let (sender, asks) = mpsc::channel(1);
+            sender.send(ada(0)).await?;
+            let mut replies = client.chat(ReceiverStream::new(asks)).await?.into_inner();
+            for left in (0..messages).rev() {
+                greets(&replies.message().await?.ok_or("too few replies")?.greeting)?;
+                if left > 0 {
+                    sender.send(ada(0)).await?;
+                }
+            }
+            drop(sender);
+            if replies.message().await?.is_some() {
+                return Err("too many replies".into());
+            }
+        }
+        _ => {
+            for _ in 0..messages {
+                greets(&client.greet(ada(0)).await?.into_inner().greeting)?;
+            }
+        }
+    }
+    Ok(())
+}
