@@ -120,6 +120,12 @@ fn what_is_not_known_or_not_right_is_left_out() {
 }
 
 #[test]
+fn a_line_ends_in_lf_cr_or_both() {
+    let body = "data: a\r\ndata: b\r\n\r\ndata: c\rdata: d\r\rdata: e\n\r\n";
+    assert_eq!(events(body), [Event::new("a\nb"), Event::new("c\nd"), Event::new("e")]);
+}
+
+#[test]
 fn an_event_that_is_cut_is_none() {
     assert_eq!(events("data: x\n"), []);
     assert_eq!(events("data: x\n\r"), [Event::new("x")]);

@@ -26,7 +26,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, advance},
+    time::{Instant, advance, timeout},
 };
 use tokio_stream::{
     Stream, StreamExt,
@@ -391,6 +391,7 @@ async fn an_idle_stream_of_events_has_a_comment_every_15_s() {
         assert_eq!(frame(&mut body).await, ":\n\n");
         assert_eq!(start.elapsed().as_secs(), comment * 15);
     }
+    assert_pending!(task::spawn(body.frame()).poll());
     advance(Duration::from_secs(14)).await;
     send.send(Ok(7)).unwrap();
     assert_eq!(frame(&mut body).await, "data: 7\n\n");
@@ -463,7 +464,8 @@ async fn before_the_stream_the_deadline_is_a_504() {
     let endpoint = service_fn(|_: Kit<()>| std::future::pending::<Items>());
     let server = Server::server_streaming(endpoint, nothing, lines());
     let start = Instant::now();
-    assert_eq!(server.oneshot(within(250)).await.unwrap().status(), 504);
+    let reply = timeout(Duration::from_mins(1), server.oneshot(within(250))).await;
+    assert_eq!(reply.expect("it waits for good").unwrap().status(), 504);
     assert_eq!(start.elapsed().as_millis(), 250);
 }
 
@@ -598,7 +600,8 @@ async fn a_peer_that_stalls_is_waited_for_until_the_deadline() {
     let (chunks, mut request) = sending();
     request.headers_mut().insert("x-request-timeout-ms", 250.into());
     let start = Instant::now();
-    let response = server.oneshot(request).await.unwrap();
+    let reply = timeout(Duration::from_mins(1), server.oneshot(request)).await;
+    let response = reply.expect("it waits for good").unwrap();
     assert_eq!((response.status().as_u16(), start.elapsed().as_millis()), (504, 250));
     assert!(chunks.is_closed(), "the body is held for nobody");
 }
