@@ -88,6 +88,10 @@ impl FromStr for Address {
         if host.contains(':') && !host.starts_with('[') {
             return Err(InvalidAddress::NoPort);
         }
+        // `u16` would take a sign too.
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidAddress::Port);
+        }
         Self::new(host, port.parse().map_err(|_| InvalidAddress::Port)?)
     }
 }
@@ -114,7 +118,9 @@ impl fmt::Display for Address {
 
 impl Host {
     const fn ip(ip: IpAddr) -> Result<Self, InvalidAddress> {
-        if ip.is_unspecified() { Err(InvalidAddress::Unspecified) } else { Ok(Self::Ip(ip)) }
+        // `::ffff:0.0.0.0` is IPv4's in the clothes of IPv6.
+        let everywhere = ip.to_canonical().is_unspecified();
+        if everywhere { Err(InvalidAddress::Unspecified) } else { Ok(Self::Ip(ip)) }
     }
 }
 
@@ -143,7 +149,8 @@ impl fmt::Display for Host {
 }
 
 /// Says whether this can be a DNS name: RFC 1123, and the underscore that
-/// container networks use. One that ends in digits alone is a mistyped IPv4.
+/// container networks use. One that ends in a number is a mistyped IPv4, or one
+/// that resolvers take for IPv4: to some `0x0` is all interfaces.
 fn is_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -151,8 +158,12 @@ fn is_name(name: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    let digits = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    name.len() <= 253 && name.split('.').all(label) && !name.rsplit('.').next().is_some_and(digits)
+    let number = |label: &str| {
+        let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+        label.bytes().all(|byte| byte.is_ascii_digit())
+            || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    name.len() <= 253 && name.split('.').all(label) && !name.rsplit('.').next().is_some_and(number)
 }
 
 // ===== impl InvalidAddress =====

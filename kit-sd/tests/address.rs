@@ -34,6 +34,8 @@ fn what_nobody_can_dial_is_refused() {
     assert_eq!(wrong("hello:0"), InvalidAddress::Port);
     assert_eq!(wrong("hello:65536"), InvalidAddress::Port);
     assert_eq!(wrong("hello:http"), InvalidAddress::Port);
+    assert_eq!(wrong("hello:+80"), InvalidAddress::Port);
+    assert_eq!(wrong("hello:"), InvalidAddress::Port);
     assert_eq!(wrong(":80"), InvalidAddress::Host);
     assert_eq!(wrong("he llo:80"), InvalidAddress::Host);
     assert_eq!(wrong("hello..example:80"), InvalidAddress::Host);
@@ -42,6 +44,10 @@ fn what_nobody_can_dial_is_refused() {
     assert_eq!(wrong("[10.0.0.1]:80"), InvalidAddress::Host);
     assert_eq!(wrong("0.0.0.0:80"), InvalidAddress::Unspecified);
     assert_eq!(wrong("[::]:80"), InvalidAddress::Unspecified);
+    assert_eq!(wrong("[::ffff:0.0.0.0]:80"), InvalidAddress::Unspecified);
+    // What resolvers read as IPv4.
+    assert_eq!(wrong("0x0:80"), InvalidAddress::Host);
+    assert_eq!(wrong("127.0.0X1:80"), InvalidAddress::Host);
     let any: SocketAddr = "0.0.0.0:80".parse().unwrap();
     assert_eq!(Address::try_from(any).unwrap_err(), InvalidAddress::Unspecified);
 }
