@@ -243,12 +243,14 @@ fn a_fault_of_a_path_names_the_parameter() {
 fn a_template_is_checked_when_it_is_made() {
     for wrong in [
         "", "users", "/{", "/{}", "/{*}", "/a{b}", "/{a}b", "/{a}{b}", "/{*a}/b", "/{a*}", "/}",
-        "/{a/b}",
+        "/{a/b}", "/a?b", "/a#b", "/a b", "/a\n", "/<a>", "/`", "/\x7f",
     ] {
         assert!(Template::parse(wrong).is_err(), "{wrong}");
     }
     let template = const { Template::new("/users/{id}/{*rest}") };
     assert_eq!(template.as_str(), "/users/{id}/{*rest}");
+    // What no path has may be in a name, which is not in the path.
+    assert_eq!(at::<String>("/a%20b/größe/{the id}", "/a%20b/größe/7").unwrap(), "7");
 }
 
 #[test]

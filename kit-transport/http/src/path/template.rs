@@ -30,7 +30,8 @@ impl<'a> Template<'a> {
     /// # Panics
     ///
     /// Panics if `template` does not begin with `/`, if braces are not around a
-    /// whole segment, or if `{*rest}` is not the last one.
+    /// whole segment, if `{*rest}` is not the last one, or if there is what no
+    /// path of a URI has (blanks, `?`, `#`): it would never match.
     #[must_use]
     pub const fn new(template: &'a str) -> Self {
         match Self::parse(template) {
@@ -71,6 +72,10 @@ impl<'a> Template<'a> {
                     }
                 }
                 b'{' | b'}' => return Err("a parameter is a whole segment: /{name}, or /{*name}"),
+                b'?' | b'#' => return Err("a template is a path: it ends before ? and #"),
+                b'<' | b'>' | b'`' | b' ' | 0x7f | ..b' ' => {
+                    return Err("a template is percent-encoded, as paths are: %20 for a blank");
+                }
                 _ => at += 1,
             }
         }
