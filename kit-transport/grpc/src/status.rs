@@ -1,3 +1,4 @@
+use crate::edge::is_reserved;
 use kit_endpoint::{Details, Fault, Kind};
 use std::collections::HashMap;
 use tonic::{Code, Status, metadata::MetadataMap};
@@ -49,7 +50,7 @@ pub fn code(kind: Kind) -> Code {
 /// | reason, domain, metadata | `ErrorInfo` |
 /// | violations | `BadRequest` |
 /// | `retry_after` | `RetryInfo` |
-/// | headers | metadata, beside the status |
+/// | headers | metadata, beside the status, but for gRPC's own (`grpc-status`, ...) |
 ///
 /// Of some kinds the code does not tell all: `PayloadTooLarge` is
 /// `RESOURCE_EXHAUSTED`. These name themselves for peers that know them, as
@@ -61,7 +62,11 @@ pub fn status(fault: &dyn Fault) -> Status {
     let message = if kind.is_server() { kind.phrase().to_owned() } else { fault.to_string() };
     let mut details = Details::default();
     fault.describe(&mut details);
-    let metadata = MetadataMap::from_headers(details.headers().clone());
+    let mut headers = details.headers().clone();
+    for name in details.headers().keys().filter(|name| is_reserved(name)) {
+        headers.remove(name);
+    }
+    let metadata = MetadataMap::from_headers(headers);
     match rich(fault, kind, &details) {
         Some(rich) => Status::with_error_details_and_metadata(code(kind), message, rich, metadata),
         None => Status::with_metadata(code(kind), message, metadata),

@@ -207,6 +207,22 @@ fn what_a_fault_describes_goes_along() {
 }
 
 #[test]
+fn what_is_grpcs_own_a_fault_does_not_write() {
+    let mut wrong = Wrong::new(Kind::NotFound);
+    wrong.describe = |details: &mut Details| {
+        for name in ["grpc-status", "grpc-status-details-bin", "transfer-encoding", "x-more"] {
+            details.header(http::HeaderName::from_static(name), "!".parse().unwrap());
+        }
+    };
+    // Bad details would make tonic's clients panic.
+    let status = sent(&status(&wrong));
+    assert_eq!(status.code(), Code::NotFound);
+    let metadata: Vec<_> =
+        status.metadata().as_ref().keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(metadata, ["x-more"]);
+}
+
+#[test]
 fn an_exact_kind_goes_beside_a_reason() {
     let mut wrong = Wrong::new(Kind::PayloadTooLarge);
     wrong.describe = |details: &mut Details| {

@@ -83,7 +83,7 @@ fn write(metadata: MetadataMap, headers: &mut HeaderMap) {
 }
 
 /// Says whether `name` is gRPC's or HTTP/2's to write ("gRPC over HTTP2").
-fn is_reserved(name: &HeaderName) -> bool {
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     name.as_str().starts_with("grpc-")
         || [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::TE, header::TRAILER]
             .contains(name)

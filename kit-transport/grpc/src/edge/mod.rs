@@ -20,6 +20,7 @@ pub use self::{
     service::Grpc,
 };
 pub(crate) use self::{
+    metadata::is_reserved,
     slot::{Slot, answer},
     unread::Unread,
 };
