@@ -29,7 +29,7 @@ impl Page {
         let mut family = String::new();
         let mut seen = HashSet::new();
         assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
-        for line in text.lines() {
+        for line in text.split_terminator('\n') {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, help) = rest.split_once(' ').expect("a help has a text");
                 assert!(page.helps.insert(name.into(), unescape(help, false)).is_none(), "{line}");
