@@ -197,6 +197,17 @@ async fn problem_details_are_kept_whole() {
 }
 
 #[test]
+fn of_the_facts_of_a_failure_so_many_are_kept() {
+    let facts: Vec<_> = (0..1000).map(|fact| format!(r#""{fact:04}":"""#)).collect();
+    let body = format!(r#"{{"metadata":{{{}}},"reason":"POOR"}}"#, facts.join(","));
+    let json = HeaderValue::from_static("application/problem+json");
+    let headers = [(http::header::CONTENT_TYPE, json)].into_iter().collect();
+    let problem = Rejection::new(StatusCode::CONFLICT, &headers, body.as_bytes()).problem.unwrap();
+    assert_eq!(problem.details.get_metadata().len(), 128);
+    assert_eq!(problem.details.get_reason(), Some("POOR"));
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date() {
     const DATE: (&str, &str) = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
     let read = |pairs: &[(&'static str, &'static str)]| {

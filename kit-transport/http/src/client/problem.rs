@@ -4,6 +4,7 @@ use kit_endpoint::Details;
 /// The problem details (RFC 9457) that a server sent with a failure.
 ///
 /// What is of another JSON type than the RFC says is as if it were not there.
+/// Of the facts (`metadata`), 128 are kept.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ReceivedProblem {
@@ -24,6 +25,11 @@ pub struct ReceivedProblem {
     /// The name of the exact kind.
     pub(super) kind: Option<String>,
 }
+
+/// Each fact is looked for among those before it, so that as many as fit into
+/// a reply would keep us busy for minutes.
+#[cfg(feature = "json")]
+const FACTS: usize = 128;
 
 // ===== impl ReceivedProblem =====
 
@@ -54,7 +60,7 @@ impl ReceivedProblem {
             details.domain(domain);
         }
         if let Some(Value::Object(metadata)) = object.remove("metadata") {
-            for (key, value) in metadata {
+            for (key, value) in metadata.into_iter().take(FACTS) {
                 if let Value::String(value) = value {
                     details.metadata(key, value);
                 }
