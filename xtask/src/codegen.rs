@@ -16,18 +16,21 @@ struct Generated {
     include: &'static str,
     /// The folder that is written, whole: one Rust file per protobuf package, and the descriptors.
     out: &'static str,
-    /// The file of the descriptors, where there is reflection.
+    /// Whether the traits of servers, and clients, are made too.
+    services: bool,
+    /// The file of the descriptors, where there is reflection, or a peer without generated code.
     descriptors: Option<&'static str>,
 }
 
 /// All that is generated in the workspace.
-const GENERATED: [Generated; 2] = [
+const GENERATED: [Generated; 3] = [
     Generated {
         protos: &["greeter/v1/greeter.proto"],
         // The same messages under the article's name: the greeter's server answers both.
         described: &["pb/greeter.proto"],
         include: "greeter/proto",
         out: "greeter/src/pb",
+        services: true,
         descriptors: Some("greeter.bin"),
     },
     Generated {
@@ -35,7 +38,16 @@ const GENERATED: [Generated; 2] = [
         described: &[],
         include: "bench/proto",
         out: "bench/src/pb",
+        services: true,
         descriptors: None,
+    },
+    Generated {
+        protos: &["grpc/testing/test.proto"],
+        described: &[],
+        include: "interop/proto",
+        out: "interop/src/pb",
+        services: false,
+        descriptors: Some("interop.bin"),
     },
 ];
 
@@ -79,6 +91,8 @@ impl Generated {
         tonic_prost_build::configure()
             // The client takes any service: which transport is the program's choice.
             .build_transport(false)
+            .build_client(self.services)
+            .build_server(self.services)
             .out_dir(folder.path())
             .compile_fds(code)?;
         let mut files = read(folder.path())?;
