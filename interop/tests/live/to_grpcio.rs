@@ -125,6 +125,31 @@ async fn a_call_past_our_deadline_is_over_at_both_ends() {
 
 #[tokio::test]
 #[ignore = "needs grpcio"]
+async fn replies_past_our_deadline_are_over_at_both_ends() {
+    let (mut server, channel) = start().await;
+    let call = client::streaming_output_call(channel);
+    let mut request = Request::new(one_and_then_none());
+    request.bring_forward(Instant::now() + Duration::from_secs(1));
+    let mut replies = in_time(call.oneshot(request)).await.unwrap();
+    in_time(replies.try_next()).await.unwrap().unwrap();
+    let error = in_time(replies.try_next()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
+    server.hear("begun StreamingOutputCall ").await;
+    server.hear("over StreamingOutputCall").await;
+    server.end().await;
+}
+
+/// Asks for a reply at once, and for another that does not come in time.
+fn one_and_then_none() -> StreamingOutputCallRequest {
+    let after = |interval_us| ResponseParameters { size: 1, interval_us };
+    StreamingOutputCallRequest {
+        response_parameters: vec![after(0), after(60_000_000)],
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
 async fn a_dropped_call_ends_its_handler_in_each_shape_that_lasts() {
     let (mut server, channel) = start().await;
 
@@ -136,19 +161,15 @@ async fn a_dropped_call_ends_its_handler_in_each_shape_that_lasts() {
     }
     server.hear("over StreamingInputCall").await;
 
-    let late = |interval_us| ResponseParameters { size: 1, interval_us };
-    let asked = StreamingOutputCallRequest {
-        response_parameters: vec![late(0), late(60_000_000)],
-        ..Default::default()
-    };
     let call = client::streaming_output_call(channel.clone());
-    let mut replies = in_time(call.oneshot(Request::new(asked.clone()))).await.unwrap();
+    let mut replies = in_time(call.oneshot(Request::new(one_and_then_none()))).await.unwrap();
     in_time(replies.try_next()).await.unwrap().unwrap();
     server.hear("begun StreamingOutputCall ").await;
     drop(replies);
     server.hear("over StreamingOutputCall").await;
 
-    let requests = stream::iter([Ok::<_, Infallible>(asked)]).chain(stream::pending());
+    let requests =
+        stream::iter([Ok::<_, Infallible>(one_and_then_none())]).chain(stream::pending());
     let call = client::full_duplex_call(channel);
     let mut replies = in_time(call.oneshot(Request::new(requests))).await.unwrap();
     in_time(replies.try_next()).await.unwrap().unwrap();
