@@ -3,7 +3,8 @@
 //! They are those of gRPC's `interop-test-descriptions.md`, to the number.
 
 use crate::{
-    Custom, INITIAL, TRAILING, client,
+    Custom, INITIAL, TRAILING,
+    client::{self, Caller},
     pb::{
         EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, StreamingInputCallRequest,
         StreamingOutputCallRequest, StreamingOutputCallResponse,
@@ -18,10 +19,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{
-    metadata::{AsciiMetadataValue, BinaryMetadataValue, MetadataMap},
-    transport::Channel,
-};
+use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue, MetadataMap};
 use tower::ServiceExt;
 
 const REQUEST: usize = 271_828;
@@ -106,8 +104,8 @@ fn ask(request: usize, reply: i32) -> StreamingOutputCallRequest {
 /// # Errors
 ///
 /// Here and below: fails if the case does not hold.
-pub async fn empty_unary(channel: Channel) -> Held {
-    client::empty_call(channel).oneshot(Request::new(Empty {})).await?;
+pub async fn empty_unary(caller: Caller) -> Held {
+    client::empty_call(caller).oneshot(Request::new(Empty {})).await?;
     Ok(())
 }
 
@@ -116,8 +114,8 @@ pub async fn empty_unary(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn large_unary(channel: Channel) -> Held {
-    let reply = client::unary_call(channel).oneshot(Request::new(large())).await?;
+pub async fn large_unary(caller: Caller) -> Held {
+    let reply = client::unary_call(caller).oneshot(Request::new(large())).await?;
     zeros(reply.payload, REPLY)
 }
 
@@ -126,10 +124,10 @@ pub async fn large_unary(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn client_streaming(channel: Channel) -> Held {
+pub async fn client_streaming(caller: Caller) -> Held {
     let requests = STREAM
         .map(|(size, _)| Ok::<_, Infallible>(StreamingInputCallRequest { payload: payload(size) }));
-    let call = client::streaming_input_call(channel);
+    let call = client::streaming_input_call(caller);
     let reply = call.oneshot(Request::new(stream::iter(requests))).await?;
     same("the sum", reply.aggregated_payload_size, 74_922)
 }
@@ -139,11 +137,11 @@ pub async fn client_streaming(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn server_streaming(channel: Channel) -> Held {
+pub async fn server_streaming(caller: Caller) -> Held {
     let asked = STREAM.map(|(_, size)| ResponseParameters { size, interval_us: 0 });
     let request =
         StreamingOutputCallRequest { response_parameters: asked.into(), ..Default::default() };
-    let call = client::streaming_output_call(channel);
+    let call = client::streaming_output_call(caller);
     let replies: Vec<_> = call.oneshot(Request::new(request)).await?.try_collect().await?;
     all(replies)
 }
@@ -158,7 +156,7 @@ fn all(replies: Vec<StreamingOutputCallResponse>) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn ping_pong(channel: Channel) -> Held {
+pub async fn ping_pong(caller: Caller) -> Held {
     let (requests, sent) = mpsc::unbounded_channel::<Result<_, Infallible>>();
     let sent = UnboundedReceiverStream::new(sent);
     let ask_in = |round: usize| match STREAM.get(round) {
@@ -167,7 +165,7 @@ pub async fn ping_pong(channel: Channel) -> Held {
     };
     // A server may send no head before it has something to answer.
     ask_in(0)?;
-    let mut replies = client::full_duplex_call(channel).oneshot(Request::new(sent)).await?;
+    let mut replies = client::full_duplex_call(caller).oneshot(Request::new(sent)).await?;
     for (round, (_, reply)) in STREAM.into_iter().enumerate() {
         zeros(next(&mut replies).await?, reply)?;
         ask_in(round + 1)?;
@@ -194,9 +192,9 @@ where
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn empty_stream(channel: Channel) -> Held {
+pub async fn empty_stream(caller: Caller) -> Held {
     let none = stream::empty::<Result<_, Infallible>>();
-    let replies = client::full_duplex_call(channel).oneshot(Request::new(none)).await?;
+    let replies = client::full_duplex_call(caller).oneshot(Request::new(none)).await?;
     same("the replies", replies.try_collect().await?, Vec::new())
 }
 
@@ -205,13 +203,13 @@ pub async fn empty_stream(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn timeout_on_sleeping_server(channel: Channel) -> Held {
+pub async fn timeout_on_sleeping_server(caller: Caller) -> Held {
     let asked = StreamingOutputCallRequest { payload: payload(STREAM[0].0), ..Default::default() };
     // An end of the requests would be the end of the call.
     let requests = stream::iter([Ok::<_, Infallible>(asked)]).chain(stream::pending());
     let mut request = Request::new(requests);
     request.bring_forward(Instant::now() + Duration::from_millis(1));
-    let call = async { client::full_duplex_call(channel).oneshot(request).await?.try_next().await };
+    let call = async { client::full_duplex_call(caller).oneshot(request).await?.try_next().await };
     fails(call.await, Kind::DeadlineExceeded)?;
     Ok(())
 }
@@ -222,14 +220,14 @@ pub async fn timeout_on_sleeping_server(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn cancel_after_begin(channel: Channel, begun: impl Future<Output = ()>) -> Held {
+pub async fn cancel_after_begin(caller: Caller, begun: impl Future<Output = ()>) -> Held {
     let (cancel, cancelled) = oneshot::channel();
     let requests = stream::once(async {
         // Dropped, it is as well a change of mind.
         let _: Result<(), _> = cancelled.await;
         Err::<StreamingInputCallRequest, _>(GivenUp)
     });
-    let call = client::streaming_input_call(channel).oneshot(Request::new(requests));
+    let call = client::streaming_input_call(caller).oneshot(Request::new(requests));
     let cancel = async {
         begun.await;
         drop(cancel);
@@ -244,12 +242,12 @@ pub async fn cancel_after_begin(channel: Channel, begun: impl Future<Output = ()
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn cancel_after_first_response(channel: Channel) -> Held {
+pub async fn cancel_after_first_response(caller: Caller) -> Held {
     let (requests, sent) = mpsc::unbounded_channel();
     let sent = UnboundedReceiverStream::new(sent);
     let (request, reply) = STREAM[0];
     requests.send(Ok(ask(request, reply))).map_err(|_| unread())?;
-    let mut replies = client::full_duplex_call(channel).oneshot(Request::new(sent)).await?;
+    let mut replies = client::full_duplex_call(caller).oneshot(Request::new(sent)).await?;
     zeros(next(&mut replies).await?, reply)?;
     requests.send(Err(GivenUp)).map_err(|_| unread())?;
     fails(replies.try_next().await, Kind::Cancelled)?;
@@ -261,17 +259,17 @@ pub async fn cancel_after_first_response(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn status_code_and_message(channel: Channel) -> Held {
+pub async fn status_code_and_message(caller: Caller) -> Held {
     let status = EchoStatus { code: 2, message: "test status message".to_owned() };
     let request = SimpleRequest { response_status: Some(status.clone()), ..Default::default() };
-    let result = client::unary_call(channel.clone()).oneshot(Request::new(request)).await;
+    let result = client::unary_call(caller.clone()).oneshot(Request::new(request)).await;
     says(result, &status)?;
 
     let request =
         StreamingOutputCallRequest { response_status: Some(status.clone()), ..Default::default() };
     let requests = stream::iter([Ok::<_, Infallible>(request)]);
     let call = async {
-        client::full_duplex_call(channel).oneshot(Request::new(requests)).await?.try_next().await
+        client::full_duplex_call(caller).oneshot(Request::new(requests)).await?.try_next().await
     };
     says(call.await, &status)
 }
@@ -287,10 +285,10 @@ fn says<T>(result: Result<T, CallError>, status: &EchoStatus) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn special_status_message(channel: Channel) -> Held {
+pub async fn special_status_message(caller: Caller) -> Held {
     let status = EchoStatus { code: 2, message: SPECIAL.to_owned() };
     let request = SimpleRequest { response_status: Some(status.clone()), ..Default::default() };
-    let result = client::unary_call(channel).oneshot(Request::new(request)).await;
+    let result = client::unary_call(caller).oneshot(Request::new(request)).await;
     says(result, &status)
 }
 
@@ -299,17 +297,17 @@ pub async fn special_status_message(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn custom_metadata(channel: Channel) -> Held {
+pub async fn custom_metadata(caller: Caller) -> Held {
     let received = ReceivedMetadata::default();
     let request = with_metadata(large(), &received);
-    let reply = client::unary_call(channel.clone()).oneshot(request).await?;
+    let reply = client::unary_call(caller.clone()).oneshot(request).await?;
     zeros(reply.payload, REPLY)?;
     came_back(&received)?;
 
     let received = ReceivedMetadata::default();
     let requests = stream::iter([Ok::<_, Infallible>(ask(REQUEST, REPLY))]);
     let request = with_metadata(requests, &received);
-    let mut replies = client::full_duplex_call(channel).oneshot(request).await?;
+    let mut replies = client::full_duplex_call(caller).oneshot(request).await?;
     zeros(next(&mut replies).await?, REPLY)?;
     same("replies after the first", replies.try_next().await?, None)?;
     came_back(&received)
@@ -345,8 +343,8 @@ fn came_back(received: &ReceivedMetadata) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn unimplemented_method(channel: Channel) -> Held {
-    let call = client::unimplemented_method(channel);
+pub async fn unimplemented_method(caller: Caller) -> Held {
+    let call = client::unimplemented_method(caller);
     fails(call.oneshot(Request::new(Empty {})).await, Kind::Unimplemented)?;
     Ok(())
 }
@@ -356,8 +354,8 @@ pub async fn unimplemented_method(channel: Channel) -> Held {
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn unimplemented_service(channel: Channel) -> Held {
-    let call = client::unimplemented_service(channel);
+pub async fn unimplemented_service(caller: Caller) -> Held {
+    let call = client::unimplemented_service(caller);
     fails(call.oneshot(Request::new(Empty {})).await, Kind::Unimplemented)?;
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! The methods of the test service, as clients call them.
 //!
-//! Each is an endpoint, over any channel. A [`Custom`] among the extensions of
+//! Each is an endpoint. A [`Custom`] among the extensions of
 //! a request is the metadata that it goes out with.
 
 use crate::{
-    Custom,
+    Custom, Tally,
     pb::{
         Empty, SimpleRequest, SimpleResponse, StreamingInputCallRequest,
         StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse,
@@ -23,84 +23,108 @@ pub(crate) const STREAMING_OUTPUT_CALL: &str = "/grpc.testing.TestService/Stream
 pub(crate) const STREAMING_INPUT_CALL: &str = "/grpc.testing.TestService/StreamingInputCall";
 pub(crate) const FULL_DUPLEX_CALL: &str = "/grpc.testing.TestService/FullDuplexCall";
 
+/// Who calls the methods: over a channel, under a hook that counts.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    channel: Channel,
+    tally: Tally,
+}
+
+// ===== impl Caller =====
+
+impl Caller {
+    /// Calls over `channel`, and lets `tally` hear of each call.
+    #[must_use]
+    pub const fn new(channel: Channel, tally: Tally) -> Self {
+        Self { channel, tally }
+    }
+}
+
+// ===== the methods =====
+
 /// Calls `EmptyCall`.
 #[must_use]
-pub fn empty_call(channel: Channel) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
-    nothing(channel, EMPTY_CALL)
+pub fn empty_call(caller: Caller) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
+    nothing(caller, EMPTY_CALL)
 }
 
 /// Calls a method of the service that it does not have.
 #[must_use]
 pub fn unimplemented_method(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
-    nothing(channel, "/grpc.testing.TestService/UnimplementedCall")
+    nothing(caller, "/grpc.testing.TestService/UnimplementedCall")
 }
 
 /// Calls a method of a service that is not there.
 #[must_use]
 pub fn unimplemented_service(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
-    nothing(channel, "/grpc.testing.UnimplementedService/UnimplementedCall")
+    nothing(caller, "/grpc.testing.UnimplementedService/UnimplementedCall")
 }
 
 fn nothing(
-    channel: Channel,
+    caller: Caller,
     path: &'static str,
 ) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
-    Client::new(channel, path, same::<Empty>, same::<Empty>).metadata(Custom::write)
+    Client::new(caller.channel, path, same::<Empty>, same::<Empty>)
+        .metadata(Custom::write)
+        .hook(caller.tally)
 }
 
 /// Calls `UnaryCall`.
 #[must_use]
 pub fn unary_call(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<SimpleRequest, Response = SimpleResponse, Error = CallError> {
-    Client::new(channel, UNARY_CALL, same::<SimpleRequest>, same::<SimpleResponse>)
+    Client::new(caller.channel, UNARY_CALL, same::<SimpleRequest>, same::<SimpleResponse>)
         .metadata(Custom::write)
+        .hook(caller.tally)
 }
 
 /// Calls `StreamingOutputCall`.
 #[must_use]
 pub fn streaming_output_call(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<
     StreamingOutputCallRequest,
     Response = impl Stream<Item = Result<StreamingOutputCallResponse, CallError>> + Send + Unpin,
     Error = CallError,
 > {
     Client::server_streaming(
-        channel,
+        caller.channel,
         STREAMING_OUTPUT_CALL,
         same::<StreamingOutputCallRequest>,
         same::<StreamingOutputCallResponse>,
     )
     .metadata(Custom::write)
+    .hook(caller.tally)
 }
 
 /// Calls `StreamingInputCall` with a stream of requests.
 #[must_use]
 pub fn streaming_input_call<St, E>(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<St, Response = StreamingInputCallResponse, Error = CallError>
 where
     St: Stream<Item = Result<StreamingInputCallRequest, E>> + Send + 'static,
     E: Fault,
 {
     Client::client_streaming(
-        channel,
+        caller.channel,
         STREAMING_INPUT_CALL,
         same::<StreamingInputCallRequest>,
         same::<StreamingInputCallResponse>,
     )
     .metadata(Custom::write)
+    .hook(caller.tally)
 }
 
 /// Calls `FullDuplexCall` with a stream of requests.
 #[must_use]
 pub fn full_duplex_call<St, E>(
-    channel: Channel,
+    caller: Caller,
 ) -> impl Endpoint<
     St,
     Response = impl Stream<Item = Result<StreamingOutputCallResponse, CallError>> + Send + Unpin,
@@ -111,10 +135,11 @@ where
     E: Fault,
 {
     Client::bidi(
-        channel,
+        caller.channel,
         FULL_DUPLEX_CALL,
         same::<StreamingOutputCallRequest>,
         same::<StreamingOutputCallResponse>,
     )
     .metadata(Custom::write)
+    .hook(caller.tally)
 }

@@ -1,23 +1,24 @@
 //! Our client and our server, over pipes in memory and on a paused clock: each
-//! case holds, and hook and layers hear of each call of it, once.
+//! case holds, and hooks on both sides and layers hear of each call of it, once.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
-use kit_interop::{Tally, cases};
+use kit_interop::{Tally, cases, client::Caller};
 use support::{Heard, in_time, pipes};
-use tonic::transport::Channel;
 
 /// Checks what is heard of `case`, which `call` goes through.
-async fn check<F>(case: &str, call: impl FnOnce(Channel, Tally) -> F)
+async fn check<F>(case: &str, call: impl FnOnce(Caller, Tally) -> F)
 where
     F: Future<Output = Result<(), cases::Failure>>,
 {
     let tally = Tally::default();
     let (channel, served) = pipes(&tally);
-    in_time(call(channel, tally.clone())).await.unwrap();
+    let calls = Tally::default();
     let heard = Heard::of(case);
+    in_time(call(Caller::new(channel, calls.clone()), tally.clone())).await.unwrap();
+    heard.check_caller(&calls.counts());
     // Of some ends the server hears after the client.
     in_time(tally.wait_for(|counts| heard.is_over(counts))).await;
     // Nothing is heard twice, not even when all is closed.
@@ -29,7 +30,7 @@ macro_rules! cases {
     ($($case:ident),* $(,)?) => { $(
         #[tokio::test(start_paused = true)]
         async fn $case() {
-            check(stringify!($case), |channel, _| cases::$case(channel)).await;
+            check(stringify!($case), |caller, _| cases::$case(caller)).await;
         }
     )* };
 }
@@ -52,8 +53,8 @@ cases! {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_after_begin() {
-    let call = |channel, tally: Tally| {
-        cases::cancel_after_begin(channel, async move { support::begun(&tally).await })
+    let call = |caller, tally: Tally| {
+        cases::cancel_after_begin(caller, async move { support::begun(&tally).await })
     };
     check("cancel_after_begin", call).await;
 }

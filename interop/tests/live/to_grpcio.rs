@@ -1,10 +1,14 @@
 //! Our client at its server.
 
-use crate::{python::Python, support::in_time};
+use crate::{
+    python::Python,
+    support::{Heard, in_time},
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kit_endpoint::{Carries, Fault, Kind, Request};
 use kit_interop::{
-    DOMAIN, MOST, cases, client,
+    DOMAIN, MOST, Tally, cases,
+    client::{self, Caller},
     pb::{
         Empty, ResponseParameters, SimpleRequest, StreamingInputCallRequest,
         StreamingOutputCallRequest,
@@ -23,13 +27,21 @@ async fn start() -> (Python, Channel) {
     (server, channel)
 }
 
+/// For calls that nobody counts.
+async fn uncounted() -> (Python, Caller) {
+    let (server, channel) = start().await;
+    (server, Caller::new(channel, Tally::default()))
+}
+
 macro_rules! cases {
     ($($case:ident),* $(,)?) => { $(
         #[tokio::test]
         #[ignore = "needs grpcio"]
         async fn $case() {
+            let tally = Tally::default();
             let (server, channel) = start().await;
-            in_time(cases::$case(channel)).await.unwrap();
+            in_time(cases::$case(Caller::new(channel, tally.clone()))).await.unwrap();
+            Heard::of(stringify!($case)).check_caller(&tally.counts());
             server.end().await;
         }
     )* };
@@ -54,11 +66,14 @@ cases! {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn cancel_after_begin() {
+    let tally = Tally::default();
     let (mut server, channel) = start().await;
     let begun = async {
         server.hear("begun StreamingInputCall ").await;
     };
-    in_time(cases::cancel_after_begin(channel, begun)).await.unwrap();
+    let caller = Caller::new(channel, tally.clone());
+    in_time(cases::cancel_after_begin(caller, begun)).await.unwrap();
+    Heard::of("cancel_after_begin").check_caller(&tally.counts());
     server.hear("over StreamingInputCall").await;
     server.end().await;
 }
@@ -66,9 +81,9 @@ async fn cancel_after_begin() {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn rich_errors_of_grpcio_status_are_read() {
-    let (server, channel) = start().await;
+    let (server, caller) = uncounted().await;
     let request = SimpleRequest { response_size: -1, ..Default::default() };
-    let call = client::unary_call(channel.clone()).oneshot(Request::new(request));
+    let call = client::unary_call(caller.clone()).oneshot(Request::new(request));
     let error = in_time(call).await.unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidArgument);
     let details = error.status().unwrap().get_error_details();
@@ -84,7 +99,7 @@ async fn rich_errors_of_grpcio_status_are_read() {
         ..Default::default()
     };
     let call = async {
-        let call = client::streaming_output_call(channel).oneshot(Request::new(request));
+        let call = client::streaming_output_call(caller).oneshot(Request::new(request));
         call.await?.try_next().await
     };
     let error = in_time(call).await.unwrap_err();
@@ -99,10 +114,10 @@ async fn rich_errors_of_grpcio_status_are_read() {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn our_deadline_is_its_handlers() {
-    let (mut server, channel) = start().await;
+    let (mut server, caller) = uncounted().await;
     let mut request = Request::new(Empty {});
     request.bring_forward(Instant::now() + Duration::from_secs(9));
-    in_time(client::empty_call(channel).oneshot(request)).await.unwrap();
+    in_time(client::empty_call(caller).oneshot(request)).await.unwrap();
     let left: f64 = server.hear("begun EmptyCall ").await.parse().unwrap();
     assert!(left > 0.0 && left <= 9.0, "{left}");
     server.end().await;
@@ -111,11 +126,11 @@ async fn our_deadline_is_its_handlers() {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn a_call_past_our_deadline_is_over_at_both_ends() {
-    let (mut server, channel) = start().await;
+    let (mut server, caller) = uncounted().await;
     let requests = stream::pending::<Result<StreamingInputCallRequest, Infallible>>();
     let mut request = Request::new(requests);
     request.bring_forward(Instant::now() + Duration::from_millis(500));
-    let call = client::streaming_input_call(channel).oneshot(request);
+    let call = client::streaming_input_call(caller).oneshot(request);
     let error = in_time(call).await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
     server.hear("begun StreamingInputCall ").await;
@@ -126,8 +141,8 @@ async fn a_call_past_our_deadline_is_over_at_both_ends() {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn replies_past_our_deadline_are_over_at_both_ends() {
-    let (mut server, channel) = start().await;
-    let call = client::streaming_output_call(channel);
+    let (mut server, caller) = uncounted().await;
+    let call = client::streaming_output_call(caller);
     let mut request = Request::new(one_and_then_none());
     request.bring_forward(Instant::now() + Duration::from_secs(1));
     let mut replies = in_time(call.oneshot(request)).await.unwrap();
@@ -151,17 +166,17 @@ fn one_and_then_none() -> StreamingOutputCallRequest {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn a_dropped_call_ends_its_handler_in_each_shape_that_lasts() {
-    let (mut server, channel) = start().await;
+    let (mut server, caller) = uncounted().await;
 
     let requests = stream::pending::<Result<StreamingInputCallRequest, Infallible>>();
-    let call = client::streaming_input_call(channel.clone()).oneshot(Request::new(requests));
+    let call = client::streaming_input_call(caller.clone()).oneshot(Request::new(requests));
     tokio::select! {
         reply = call => panic!("it is answered: {reply:?}"),
         _ = server.hear("begun StreamingInputCall ") => {}
     }
     server.hear("over StreamingInputCall").await;
 
-    let call = client::streaming_output_call(channel.clone());
+    let call = client::streaming_output_call(caller.clone());
     let mut replies = in_time(call.oneshot(Request::new(one_and_then_none()))).await.unwrap();
     in_time(replies.try_next()).await.unwrap().unwrap();
     server.hear("begun StreamingOutputCall ").await;
@@ -170,7 +185,7 @@ async fn a_dropped_call_ends_its_handler_in_each_shape_that_lasts() {
 
     let requests =
         stream::iter([Ok::<_, Infallible>(one_and_then_none())]).chain(stream::pending());
-    let call = client::full_duplex_call(channel);
+    let call = client::full_duplex_call(caller);
     let mut replies = in_time(call.oneshot(Request::new(requests))).await.unwrap();
     in_time(replies.try_next()).await.unwrap().unwrap();
     server.hear("begun FullDuplexCall ").await;

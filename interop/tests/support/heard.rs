@@ -1,11 +1,11 @@
-//! What hook and layers are to hear of the calls of each case.
+//! What hooks and layers are to hear of the calls of each case.
 
 use kit_endpoint::Kind::{self, Cancelled, DeadlineExceeded, Unimplemented, Unknown};
 use kit_interop::Counts;
 use std::ops::RangeInclusive;
 
-/// How each call of a case ends, as the hook is told, and as the layer is; and
-/// how many replies have a head.
+/// How each call of a case ends, as the hooks are told, and as the layer of the
+/// endpoint is; and how many replies have a head.
 #[derive(Debug)]
 pub struct Heard {
     hook: &'static [Option<Kind>],
@@ -51,7 +51,14 @@ impl Heard {
         counts.ends.len() >= self.hook.len() && counts.calls.len() >= self.layer.len()
     }
 
-    /// Asserts that this was heard, and nothing else.
+    /// Asserts that the hook of a client heard of each call, and of its end.
+    #[track_caller]
+    pub fn check_caller(&self, counts: &Counts) {
+        assert_eq!(counts.before, self.calls(), "{counts:?}");
+        assert_eq!(ends(counts).0, self.hook);
+    }
+
+    /// Asserts that this was heard at a server, and nothing else.
     #[track_caller]
     pub fn check(&self, counts: &Counts) {
         let Self { hook, layer, after } = self;
