@@ -3,10 +3,10 @@ use std::borrow::Cow;
 
 /// What a [`Fault`](crate::Fault) tells the caller beside its kind.
 ///
-/// Over gRPC the reason, domain and metadata become an `ErrorInfo` and the
-/// violations a `BadRequest` (`google/rpc/error_details.proto`); over HTTP
-/// they are members of the problem details (RFC 9457), and the headers are
-/// the reply's.
+/// Over gRPC the reason, domain and metadata become an `ErrorInfo`, the
+/// violations a `BadRequest` and the quotas a `QuotaFailure`
+/// (`google/rpc/error_details.proto`); over HTTP they are members of the
+/// problem details (RFC 9457), and the headers are the reply's.
 ///
 /// ```
 /// use kit_endpoint::Details;
@@ -21,6 +21,7 @@ pub struct Details {
     domain: Option<Cow<'static, str>>,
     metadata: Vec<(Cow<'static, str>, String)>,
     violations: Vec<Violation>,
+    quotas: Vec<Quota>,
     headers: HeaderMap,
 }
 
@@ -31,6 +32,16 @@ pub struct Violation {
     /// The path to the field, as the caller knows it (`"address.city"`).
     pub field: Cow<'static, str>,
     /// What is wrong with it.
+    pub description: Cow<'static, str>,
+}
+
+/// A quota that the request would exceed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// Whose it is (`"project:blue"`, `"clientip:192.0.2.7"`).
+    pub subject: Cow<'static, str>,
+    /// Which it is, and what to do about it.
     pub description: Cow<'static, str>,
 }
 
@@ -74,6 +85,16 @@ impl Details {
         self
     }
 
+    /// Names a quota that the request would exceed.
+    pub fn quota(
+        &mut self,
+        subject: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+    ) -> &mut Self {
+        self.quotas.push(Quota { subject: subject.into(), description: description.into() });
+        self
+    }
+
     /// Adds a header of the reply (over gRPC, of its metadata), also beside one
     /// of the same name.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) -> &mut Self {
@@ -103,6 +124,12 @@ impl Details {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+
+    /// Returns the quotas that the request would exceed.
+    #[must_use]
+    pub fn quotas(&self) -> &[Quota] {
+        &self.quotas
     }
 
     /// Returns the headers of the reply.

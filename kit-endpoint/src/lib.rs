@@ -87,7 +87,7 @@ pub use self::{
     catch_panic::{CatchPanic, CatchPanicLayer, Panicked},
     classify::{AnyError, Classify, ClassifyEnd, GrpcStatus, HttpStatus, ServerFaults},
     deadline::{Deadline, DeadlineLayer, Expired},
-    details::{Details, Violation},
+    details::{Details, Quota, Violation},
     endpoint::Endpoint,
     fault::Fault,
     guarded::{Guard, Guarded},

@@ -127,6 +127,17 @@ impl<'a> Problem<'a> {
             }
             json.write_char(']')?;
         }
+        if !details.quotas().is_empty() {
+            json.write_str(r#","quotas":["#)?;
+            for (index, quota) in details.quotas().iter().enumerate() {
+                separator(json, index)?;
+                json.write_str(r#"{"subject":"#)?;
+                string(json, &quota.subject)?;
+                member(json, "description", Some(&quota.description))?;
+                json.write_char('}')?;
+            }
+            json.write_char(']')?;
+        }
         member(json, "traceId", self.trace_id)?;
         json.write_char('}')
     }

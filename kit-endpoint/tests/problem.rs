@@ -63,7 +63,9 @@ fn every_member_is_there() {
         .metadata("limit", "256")
         .metadata("unit", "bytes")
         .violation("name", "is empty")
-        .violation("address.city", "is unknown");
+        .violation("address.city", "is unknown")
+        .quota("project:blue", "10 a day")
+        .quota("project:red", "none");
     let problem = Problem::new(&wrong).instance("/requests/1").trace_id("4bf92f35");
 
     assert_eq!(
@@ -81,6 +83,10 @@ fn every_member_is_there() {
             "violations": [
                 { "field": "name", "description": "is empty" },
                 { "field": "address.city", "description": "is unknown" },
+            ],
+            "quotas": [
+                { "subject": "project:blue", "description": "10 a day" },
+                { "subject": "project:red", "description": "none" },
             ],
             "traceId": "4bf92f35",
         })

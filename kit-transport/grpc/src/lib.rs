@@ -199,7 +199,7 @@ pub use self::{
     client::{CallError, Client, ReceivedMetadata, Rejection},
     edge::{Grpc, GrpcLayer, ReplyMetadata},
     server::{Bidi, ClientStreaming, Server, ServerStreaming, Unary},
-    status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, kind, status},
+    status::{EncodeError, KIND_DOMAIN, KIND_KEY, Rich, code, details, kind, status},
 };
 
 #[cfg(doctest)]

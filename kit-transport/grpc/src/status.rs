@@ -2,7 +2,7 @@ use crate::edge::is_reserved;
 use kit_endpoint::{Details, Fault, Kind};
 use std::collections::HashMap;
 use tonic::{Code, Status, metadata::MetadataMap};
-use tonic_types::{ErrorDetails, ErrorInfo, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, ErrorInfo, FieldViolation, QuotaViolation, StatusExt};
 
 /// The domain of an `ErrorInfo` whose reason is the name of a [`Kind`].
 pub const KIND_DOMAIN: &str = "kit.kind";
@@ -49,6 +49,7 @@ pub fn code(kind: Kind) -> Code {
 /// |---|---|
 /// | reason, domain, metadata | `ErrorInfo` |
 /// | violations | `BadRequest` |
+/// | quotas | `QuotaFailure` |
 /// | `retry_after` | `RetryInfo` |
 /// | headers | metadata, beside the status, but for gRPC's own (`grpc-status`, ...) |
 ///
@@ -85,6 +86,44 @@ pub fn kind(status: &Status) -> Option<Kind> {
     }
     let exact = status.get_details_error_info().and_then(|info| named(&info)?.parse().ok());
     Some(exact.filter(|exact: &Kind| exact.grpc_code() == of_code.grpc_code()).unwrap_or(of_code))
+}
+
+/// Reads what `status` describes, of any peer: the reason, its domain and
+/// metadata, violations and quotas. What is not there is empty, and so is what
+/// cannot be read.
+///
+/// It is what [`status`] writes, the other way; what only names the kind is
+/// [`kind`]'s. When to try again is
+/// [`Fault::retry_after`] of a [`Rejection`](crate::Rejection), and the metadata
+/// beside the status is its own.
+#[must_use]
+pub fn details(status: &Status) -> Details {
+    let mut details = Details::default();
+    if status.details().is_empty() {
+        return details;
+    }
+    let rich = status.get_error_details();
+    if let Some(info) = rich.error_info().filter(|info| info.domain != KIND_DOMAIN) {
+        if !info.reason.is_empty() {
+            details.reason(info.reason.clone());
+        }
+        if !info.domain.is_empty() {
+            details.domain(info.domain.clone());
+        }
+        // They have no order of their own on the wire.
+        let mut facts: Vec<_> = info.metadata.iter().filter(|(key, _)| *key != KIND_KEY).collect();
+        facts.sort();
+        for (key, value) in facts {
+            details.metadata(key.clone(), value.clone());
+        }
+    }
+    for violation in rich.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        details.violation(violation.field.clone(), violation.description.clone());
+    }
+    for quota in rich.quota_failure().iter().flat_map(|failure| &failure.violations) {
+        details.quota(quota.subject.clone(), quota.description.clone());
+    }
+    details
 }
 
 fn named(info: &ErrorInfo) -> Option<&str> {
@@ -127,6 +166,13 @@ fn rich(fault: &dyn Fault, kind: Kind, details: &Details) -> Option<ErrorDetails
             .map(|violation| FieldViolation::new(&*violation.field, &*violation.description))
             .collect();
         rich.set_bad_request(violations);
+        any = true;
+    }
+    if !details.quotas().is_empty() {
+        let quotas = details.quotas().iter();
+        let quotas: Vec<_> =
+            quotas.map(|quota| QuotaViolation::new(&*quota.subject, &*quota.description)).collect();
+        rich.set_quota_failure(quotas);
         any = true;
     }
     any.then_some(rich)

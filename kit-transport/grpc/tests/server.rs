@@ -5,7 +5,7 @@
 mod support;
 
 use kit_endpoint::{CatchPanicLayer, Details, Expires, Fault, Kind, Panicked, Request};
-use kit_transport_grpc::{KIND_DOMAIN, KIND_KEY, Server, code, kind, status};
+use kit_transport_grpc::{KIND_DOMAIN, KIND_KEY, Server, code, details, kind, status};
 use std::{future::ready, time::Duration};
 use support::{Wrong, decode, encode, hello, pb::GreetingRequest};
 use tokio::time::Instant;
@@ -204,6 +204,82 @@ fn what_a_fault_describes_goes_along() {
     assert_eq!((violation.field.as_str(), violation.description.as_str()), ("name", "is empty"));
     assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_millis(1500)));
     assert_eq!(status.metadata().get("x-more").unwrap(), "yes");
+}
+
+/// A field of bytes, as protobuf writes it: all of these are short.
+fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    let length = u8::try_from(value.len()).unwrap();
+    // A length of 128 and more takes two bytes.
+    field.extend(if length < 128 { vec![length] } else { vec![length, 1] });
+    field.extend(value);
+    field
+}
+
+/// A `google.rpc.Status` of `RESOURCE_EXHAUSTED` with all four details, by hand
+/// from the `.proto`s.
+fn golden() -> Vec<u8> {
+    let any = |name: &str, value: Vec<u8>| {
+        let url = format!("type.googleapis.com/google.rpc.{name}");
+        field(3, &[field(1, url.as_bytes()), field(2, &value)].concat())
+    };
+    let pair = |one: &str, two: &str| [field(1, one.as_bytes()), field(2, two.as_bytes())].concat();
+    // 1 s and 500,000,000 ns.
+    let delay = [0x08, 1, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01];
+    let info = [pair("USED_UP", "greeter.example"), field(3, &pair("longest", "256"))].concat();
+    [
+        vec![0x08, 8],
+        field(2, b"the greeter is wrong"),
+        any("RetryInfo", field(1, &delay)),
+        any("QuotaFailure", field(1, &pair("project:blue", "10 a day"))),
+        any("ErrorInfo", info),
+        any("BadRequest", field(1, &pair("name", "is empty"))),
+    ]
+    .concat()
+}
+
+#[test]
+fn all_four_details_are_written_as_google_rpc_says() {
+    let mut wrong = Wrong::new(Kind::ResourceExhausted);
+    wrong.retry_after = Some(Duration::from_millis(1500));
+    wrong.describe = |details: &mut Details| {
+        details
+            .reason("USED_UP")
+            .domain("greeter.example")
+            .metadata("longest", "256")
+            .violation("name", "is empty")
+            .quota("project:blue", "10 a day");
+    };
+    assert_eq!(sent(&status(&wrong)).details(), golden());
+}
+
+#[test]
+fn all_four_details_are_read_of_any_peer() {
+    let status = Status::with_details(Code::ResourceExhausted, "used up", golden().into());
+    let read = details(&sent(&status));
+    assert_eq!(read.get_reason(), Some("USED_UP"));
+    assert_eq!(read.get_domain(), Some("greeter.example"));
+    assert_eq!(read.get_metadata(), [("longest".into(), "256".to_owned())]);
+    let violation = &read.violations()[0];
+    assert_eq!((&*violation.field, &*violation.description), ("name", "is empty"));
+    let quota = &read.quotas()[0];
+    assert_eq!((&*quota.subject, &*quota.description), ("project:blue", "10 a day"));
+    assert_eq!((read.violations().len(), read.quotas().len()), (1, 1));
+}
+
+#[test]
+fn what_only_names_the_kind_is_no_detail() {
+    let mut wrong = Wrong::new(Kind::PayloadTooLarge);
+    let named = details(&sent(&status(&wrong)));
+    assert_eq!((named.get_reason(), named.get_domain()), (None, None));
+    wrong.describe = |details: &mut Details| {
+        details.reason("TOO_BIG").metadata("limit", "4");
+    };
+    let both = details(&sent(&status(&wrong)));
+    assert_eq!((both.get_reason(), both.get_domain()), (Some("TOO_BIG"), None));
+    assert_eq!(both.get_metadata(), [("limit".into(), "4".to_owned())]);
+    let garbage = Status::with_details(Code::NotFound, "", bytes::Bytes::from_static(b"\xff\xff"));
+    assert_eq!(details(&garbage).get_reason(), None);
 }
 
 #[test]

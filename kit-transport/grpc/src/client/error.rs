@@ -93,6 +93,12 @@ impl Rejection {
         &self.status
     }
 
+    /// Reads what the other side describes: reason, violations, quotas.
+    #[must_use]
+    pub fn details(&self) -> Details {
+        status::details(&self.status)
+    }
+
     /// Takes the status out.
     #[must_use]
     pub fn into_status(self) -> Status {
