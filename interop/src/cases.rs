@@ -103,7 +103,7 @@ fn ask(request: usize, reply: i32) -> StreamingOutputCallRequest {
 ///
 /// # Errors
 ///
-/// Here and below: fails if the case does not hold.
+/// Fails if the case does not hold.
 pub async fn empty_unary(caller: Caller) -> Held {
     client::empty_call(caller).oneshot(Request::new(Empty {})).await?;
     Ok(())
