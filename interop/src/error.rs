@@ -89,7 +89,11 @@ impl Fault for Error {
                     .violation("response_size", self.to_string());
             }
             Self::TooLarge(size) => {
-                details.reason("SIZE_TOO_LARGE").domain(DOMAIN).metadata("size", size.to_string());
+                details
+                    .reason("SIZE_TOO_LARGE")
+                    .domain(DOMAIN)
+                    .metadata("size", size.to_string())
+                    .quota("response_size", format!("at most {MOST}"));
             }
             _ => {
                 if let Some(inner) = self.inner() {

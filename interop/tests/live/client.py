@@ -236,9 +236,16 @@ def rich_errors(stub):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     replies = stub.output(ask(0, MOST + 1), timeout=LIMIT)
     error = fails(lambda: next(replies), code, f"the size {MOST + 1} is over {MOST}")
-    retry, info = details(error, error_details_pb2.RetryInfo, error_details_pb2.ErrorInfo)
+    retry, info, quota = details(
+        error,
+        error_details_pb2.RetryInfo,
+        error_details_pb2.ErrorInfo,
+        error_details_pb2.QuotaFailure,
+    )
     same((retry.retry_delay.seconds, retry.retry_delay.nanos), (2, 500_000_000))
     same((info.reason, info.domain), ("SIZE_TOO_LARGE", DOMAIN))
+    (violation,) = quota.violations
+    same((violation.subject, violation.description), ("response_size", f"at most {MOST}"))
 
 
 def a_deadline(stub):

@@ -17,7 +17,6 @@ use kit_interop::{
 use std::{convert::Infallible, time::Duration};
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use tonic_types::StatusExt;
 use tower::ServiceExt;
 
 async fn start() -> (Python, Channel) {
@@ -86,13 +85,15 @@ async fn rich_errors_of_grpcio_status_are_read() {
     let call = client::unary_call(caller.clone()).oneshot(Request::new(request));
     let error = in_time(call).await.unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidArgument);
-    let details = error.status().unwrap().get_error_details();
-    let info = details.error_info().unwrap();
-    assert_eq!((&*info.reason, &*info.domain), ("SIZE_NEGATIVE", DOMAIN));
-    assert_eq!(info.metadata["size"], "-1");
-    let bad = &details.bad_request().unwrap().field_violations[..];
-    assert_eq!((bad.len(), &*bad[0].field), (1, "response_size"));
-    assert_eq!(bad[0].description, "the size -1 is negative");
+    let details = kit_transport_grpc::details(error.status().unwrap());
+    assert_eq!(details.get_reason(), Some("SIZE_NEGATIVE"));
+    assert_eq!(details.get_domain(), Some(DOMAIN));
+    assert_eq!(details.get_metadata(), [("size".into(), "-1".to_owned())]);
+    let [violation] = details.violations() else { panic!("{details:?}") };
+    assert_eq!(
+        (&*violation.field, &*violation.description),
+        ("response_size", "the size -1 is negative")
+    );
 
     let request = StreamingOutputCallRequest {
         response_parameters: vec![ResponseParameters { size: MOST + 1, interval_us: 0 }],
@@ -105,9 +106,9 @@ async fn rich_errors_of_grpcio_status_are_read() {
     let error = in_time(call).await.unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert_eq!(error.retry_after(), Some(Duration::from_millis(2500)));
-    let details = error.status().unwrap().get_error_details();
-    let quota = &details.quota_failure().unwrap().violations[..];
-    assert_eq!((quota.len(), &*quota[0].subject), (1, "response_size"));
+    let details = kit_transport_grpc::details(error.status().unwrap());
+    let [quota] = details.quotas() else { panic!("{details:?}") };
+    assert_eq!((&*quota.subject, &*quota.description), ("response_size", "at most 4194304"));
     server.end().await;
 }
 
