@@ -137,8 +137,7 @@ pub use self::client::{BadCertificate, Tls};
 pub use self::client::{Pool, PoolOptions, pool};
 pub use self::{
     client::{
-        CallError, CallFuture, Client, NotConnected, OpenFuture, ReceivedProblem, Rejection,
-        Replies, StreamClient,
+        CallError, CallFuture, Client, NotConnected, OpenFuture, Raw, RawBody, RawFuture, ReceivedProblem, Rejection, Replies, StreamClient,
     },
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},

@@ -609,3 +609,86 @@ async fn a_timeout_header_of_ones_own_is_written() {
     let request = Kit::new(()).within(Instant::now() + Duration::from_millis(40));
     assert_eq!(client.oneshot(request).await.unwrap(), "40");
 }
+
+// ===== as it comes =====
+
+#[tokio::test]
+async fn a_raw_reply_outlives_the_call_and_is_read_as_it_comes() {
+    let ends = Ends::default();
+    let (frames, body) = tokio::sync::mpsc::unbounded_channel();
+    let body = Mutex::new(Some(body));
+    let server = service_fn(|_: Request<Full<Bytes>>| {
+        let frames = UnboundedReceiverStream::new(body.lock().unwrap().take().unwrap());
+        let reply = Response::builder().header("x-kind", "feed").body(StreamBody::new(frames));
+        ready(Ok::<_, Infallible>(reply.unwrap()))
+    });
+    // A limit is for failures.
+    let client = Client::raw(server, five).body_limit(2).finally(ends.hook());
+    let reply = client.oneshot(Kit::new(())).await.unwrap();
+    assert_eq!(reply.headers()["x-kind"], "feed");
+    let mut body = reply.into_body();
+    assert_pending!(task::spawn(body.frame()).poll());
+    for part in ["four", "more"] {
+        frames.send(Ok::<_, Infallible>(Frame::data(Bytes::from_static(part.as_bytes())))).unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), part);
+        ends.none_yet();
+    }
+    drop(frames);
+    assert!(body.frame().await.is_none());
+    let end = ends.one();
+    assert_eq!((end.outcome, end.status), (Outcome::Replied, Some(StatusCode::OK)));
+    assert_eq!((end.sent, end.received), (5, 8));
+}
+
+#[tokio::test]
+async fn a_raw_reply_that_is_cut_or_dropped_ends_so() {
+    for (read, outcome, received) in
+        [(1, Outcome::Cancelled, 4), (2, Outcome::Failed(Kind::Unavailable), 4)]
+    {
+        let ends = Ends::default();
+        let client = Client::raw(streaming(&["four", "!"]), five).finally(ends.hook());
+        let mut body = client.oneshot(Kit::new(())).await.unwrap().into_body();
+        let mut last = None;
+        for _ in 0..read {
+            last = body.frame().await;
+        }
+        if read == 2 {
+            assert!(matches!(last, Some(Err(CallError::Body(_)))));
+        }
+        drop(body);
+        let end = ends.one();
+        assert_eq!((end.outcome, end.received), (outcome, received));
+    }
+}
+
+#[tokio::test]
+async fn a_raw_reply_without_a_body_is_over_at_once() {
+    let ends = Ends::default();
+    let client = Client::raw(answering(204, "text/plain", ""), five).finally(ends.hook());
+    let reply = client.oneshot(Kit::new(())).await.unwrap();
+    assert_eq!((reply.status().as_u16(), ends.one().outcome), (204, Outcome::Replied));
+}
+
+#[tokio::test]
+async fn a_raw_failure_is_read_and_typed() {
+    let problem = r#"{"detail":"gone fishing","kind":"UNAVAILABLE"}"#;
+    let ends = Ends::default();
+    let client = Client::raw(answering(503, "application/problem+json", problem), five);
+    let error = client.finally(ends.hook()).oneshot(Kit::new(())).await.unwrap_err();
+    assert_eq!(error.to_string(), "gone fishing (503 Service Unavailable)");
+    assert_eq!(ends.one().received, problem.len() as u64);
+
+    // One that is too long to read is still that failure.
+    let client = Client::raw(answering(503, "application/problem+json", problem), five);
+    let error = client.body_limit(8).oneshot(Kit::new(())).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server answered 503 Service Unavailable");
+
+    let ends = Ends::default();
+    let none = service_fn(|_: Request<Full<Bytes>>| {
+        ready(Err::<Response<Full<Bytes>>, _>(NotConnected::Scheme))
+    });
+    let client = Client::raw(none, five).finally(ends.hook());
+    let error = client.oneshot(Kit::new(())).await.unwrap_err();
+    assert!(matches!(error, CallError::NotConnected(_)), "{error:?}");
+    assert_eq!(ends.one().outcome, Outcome::Failed(Kind::Unavailable));
+}

@@ -8,6 +8,7 @@ mod open;
 mod pool;
 mod problem;
 mod replies;
+mod raw;
 mod retry_after;
 mod service;
 mod streaming;
@@ -25,6 +26,7 @@ pub use self::{
     open::OpenFuture,
     problem::ReceivedProblem,
     replies::Replies,
+    raw::{Raw, RawBody, RawFuture},
     service::Client,
     streaming::StreamClient,
 };

@@ -1,4 +1,4 @@
-use super::{CallError, CallFuture};
+use super::{CallError, CallFuture, Raw, RawBody, RawFuture};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName};
 use http_body::Body;
@@ -79,6 +79,47 @@ impl<S, N, D> Client<S, N, D> {
     }
 }
 
+impl<S, N> Client<S, N, Raw> {
+    /// Calls over `service`, writing with `encode`, and replies with the head of
+    /// the reply and its body as it comes: for downloads, and for streams of a
+    /// form of one's own (Go kit's `BufferedStream`).
+    ///
+    /// The body outlives the call: nothing of it is read before it is asked for,
+    /// it has no limit, and with its end, its error or its drop the call has
+    /// ended for `finally`. A failure is an error all the same, of which up to
+    /// [`body_limit`](Self::body_limit) is read.
+    ///
+    /// The deadline of the request bounds the time to the head; then it is with
+    /// whoever reads to stop, by dropping the body, which cancels what the
+    /// server does. A server that was told of a deadline may end the body at it:
+    /// for a stream without an end set none.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, Full};
+    /// use kit_endpoint::Request;
+    /// use kit_transport_http::Client;
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // In place of the pool of this crate's feature `client`:
+    /// let server = service_fn(|_: http::Request<Full<Bytes>>| async {
+    ///     Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from("a long story"))))
+    /// });
+    /// let encode = |(): &()| Ok::<_, Infallible>(http::Request::new(Bytes::new()));
+    /// let client = Client::raw(server, encode);
+    /// let mut body = client.oneshot(Request::new(())).await.unwrap().into_body();
+    /// let frame = body.frame().await.unwrap().unwrap();
+    /// assert_eq!(frame.into_data().unwrap(), "a long story");
+    /// # }
+    /// ```
+    pub const fn raw(service: S, encode: N) -> Self {
+        Self::new(service, encode, Raw)
+    }
+}
+
 impl<S, N, D, H> Client<S, N, D, H> {
     /// Calls `f` with the head of each request, before it is sent.
     pub fn before<F>(self, f: F) -> Client<S, N, D, (H, Before<F>)>
@@ -137,6 +178,34 @@ impl<S, N, D, H> Client<S, N, D, H> {
     }
 }
 
+impl<S, N, D, H: Hook> Client<S, N, D, H> {
+    /// Encodes the message, lets hooks see it, and writes what travels with it.
+    fn outgoing<T, NE>(
+        &self,
+        request: Request<T>,
+    ) -> (Watch<H::Observer>, Result<http::Request<Bytes>, CallError>)
+    where
+        N: Fn(&T) -> Result<http::Request<Bytes>, NE>,
+        NE: Fault,
+    {
+        let (message, deadline, mut extensions) = request.into_parts();
+        let encoded = (self.encode)(&message);
+        let none = HeaderMap::new();
+        let (method, headers) = match &encoded {
+            Ok(outgoing) => (outgoing.method().as_str(), outgoing.headers()),
+            Err(_) => ("", &none),
+        };
+        let call = Call::new(Protocol::Http, method, headers).route(self.route);
+        let watch = Watch::new(self.hook.before(&call, &mut extensions));
+        let outgoing = encoded.map_err(|fault| CallError::Encode(Box::new(fault)));
+        let outgoing = outgoing.map(|mut outgoing| {
+            propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
+            outgoing
+        });
+        (watch, outgoing)
+    }
+}
+
 impl<S, B, N, D, H, T, R, NE, DE> Service<Request<T>> for Client<S, N, D, H>
 where
     S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>>,
@@ -157,23 +226,45 @@ where
     }
 
     fn call(&mut self, request: Request<T>) -> Self::Future {
-        let (message, deadline, mut extensions) = request.into_parts();
-        let encoded = (self.encode)(&message);
-        let none = HeaderMap::new();
-        let (method, headers) = match &encoded {
-            Ok(outgoing) => (outgoing.method().as_str(), outgoing.headers()),
-            Err(_) => ("", &none),
-        };
-        let call = Call::new(Protocol::Http, method, headers).route(self.route);
-        let watch = Watch::new(self.hook.before(&call, &mut extensions));
-        let mut outgoing = match encoded {
-            Ok(outgoing) => outgoing,
-            Err(fault) => return CallFuture::failed(watch, CallError::Encode(Box::new(fault))),
-        };
-        propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
-        let sent = outgoing.body().len() as u64;
-        let reply = self.service.call(outgoing.map(Full::new));
-        CallFuture::sent(watch, reply, sent, self.limit, self.decode.clone())
+        let (watch, outgoing) = self.outgoing(request);
+        match outgoing {
+            Ok(outgoing) => {
+                let sent = outgoing.body().len() as u64;
+                let reply = self.service.call(outgoing.map(Full::new));
+                CallFuture::sent(watch, reply, sent, self.limit, self.decode.clone())
+            }
+            Err(error) => CallFuture::failed(watch, error),
+        }
+    }
+}
+
+impl<S, B, N, H, T, NE> Service<Request<T>> for Client<S, N, Raw, H>
+where
+    S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>>,
+    S::Error: Into<Box<dyn error::Error + Send + Sync>>,
+    B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
+    N: Fn(&T) -> Result<http::Request<Bytes>, NE>,
+    NE: Fault,
+    H: Hook,
+{
+    type Response = http::Response<RawBody<B, H::Observer>>;
+    type Error = CallError;
+    type Future = RawFuture<S::Future, B, H::Observer>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(cx).map_err(|error| CallError::unsent(error.into()))
+    }
+
+    fn call(&mut self, request: Request<T>) -> Self::Future {
+        let (watch, outgoing) = self.outgoing(request);
+        match outgoing {
+            Ok(outgoing) => {
+                let sent = outgoing.body().len() as u64;
+                let reply = self.service.call(outgoing.map(Full::new));
+                RawFuture::sent(watch, reply, sent, self.limit)
+            }
+            Err(error) => RawFuture::failed(watch, error),
+        }
     }
 }
 
