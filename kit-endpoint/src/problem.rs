@@ -34,6 +34,7 @@ use std::{
 #[derive(Clone, Copy)]
 pub struct Problem<'a> {
     fault: &'a dyn Fault,
+    status: Option<StatusCode>,
     instance: Option<&'a str>,
     trace_id: Option<&'a str>,
 }
@@ -47,7 +48,16 @@ impl<'a> Problem<'a> {
     /// Describes `fault`.
     #[must_use]
     pub const fn new(fault: &'a dyn Fault) -> Self {
-        Self { fault, instance: None, trace_id: None }
+        Self { fault, status: None, instance: None, trace_id: None }
+    }
+
+    /// Answers under `status`, in the place of the kind's: for what only HTTP
+    /// tells apart among faults of one kind, as a gateway's 502 among those that
+    /// are [`Unavailable`](Kind::Unavailable). `kind` stays what it is.
+    #[must_use]
+    pub const fn status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// Names this occurrence, by a URI reference: the request id, most often.
@@ -70,7 +80,7 @@ impl<'a> Problem<'a> {
         let mut details = Details::default();
         self.fault.describe(&mut details);
         let mut response = Response::new(self.json(&details));
-        *response.status_mut() = self.fault.kind().http_status();
+        *response.status_mut() = self.answers();
         // The fault's headers first: what the kit says of the reply holds.
         for (name, value) in details.headers() {
             response.headers_mut().append(name, value.clone());
@@ -83,6 +93,10 @@ impl<'a> Problem<'a> {
         response
     }
 
+    fn answers(&self) -> StatusCode {
+        self.status.unwrap_or_else(|| self.fault.kind().http_status())
+    }
+
     fn json(&self, details: &Details) -> String {
         let mut json = String::with_capacity(160);
         // Writing to a `String` cannot fail.
@@ -92,7 +106,7 @@ impl<'a> Problem<'a> {
 
     fn write(&self, details: &Details, json: &mut impl Write) -> fmt::Result {
         let kind = self.fault.kind();
-        let status = kind.http_status();
+        let status = self.answers();
         json.write_str(r#"{"type":"about:blank","title":"#)?;
         string(json, title(status))?;
         write!(json, r#","status":{}"#, status.as_u16())?;
@@ -155,6 +169,7 @@ impl fmt::Debug for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Problem")
             .field("fault", &self.fault)
+            .field("status", &self.status)
             .field("instance", &self.instance)
             .field("trace_id", &self.trace_id)
             .finish()

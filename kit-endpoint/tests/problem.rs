@@ -211,3 +211,13 @@ fn every_character_of_ascii_survives() {
     assert!(problem.bytes().all(|byte| byte >= b' '), "{problem}");
     assert_eq!(parsed(&problem)["detail"], text);
 }
+
+#[test]
+fn a_status_of_its_own_leaves_the_kind() {
+    let wrong = Wrong::new(Kind::Unavailable, "down");
+    let response = Problem::new(&wrong).status(http::StatusCode::BAD_GATEWAY).into_response();
+    assert_eq!(response.status(), 502);
+    let problem = parsed(response.body());
+    assert_eq!((&problem["status"], &problem["title"]), (&json!(502), &json!("Bad Gateway")));
+    assert_eq!(problem["kind"], "UNAVAILABLE");
+}

@@ -100,6 +100,7 @@
 //! | `json-lines` | streams of JSON lines, both ways |
 //! | `sse` | streams of replies as server-sent events |
 //! | `client` | a pooled hyper client to call with |
+//! | `proxy` | a reverse proxy |
 //! | `tls` | `https://` for it, by rustls |
 
 mod client;
@@ -119,6 +120,8 @@ pub mod negotiate;
 pub mod path;
 #[cfg(feature = "protobuf")]
 pub mod protobuf;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "query")]
 pub mod query;
 mod refuse;
@@ -137,7 +140,8 @@ pub use self::client::{BadCertificate, Tls};
 pub use self::client::{Pool, PoolOptions, pool};
 pub use self::{
     client::{
-        CallError, CallFuture, Client, NotConnected, OpenFuture, Raw, RawBody, RawFuture, ReceivedProblem, Rejection, Replies, StreamClient,
+        CallError, CallFuture, Client, NotConnected, OpenFuture, Raw, RawBody, RawFuture,
+        ReceivedProblem, Rejection, Replies, StreamClient,
     },
     error::{DecodeError, EncodeError, Failure, encode_problem, nothing},
     refuse::{Refused, refuse},

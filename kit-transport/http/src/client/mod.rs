@@ -7,8 +7,8 @@ mod open;
 #[cfg(feature = "client")]
 mod pool;
 mod problem;
-mod replies;
 mod raw;
+mod replies;
 mod retry_after;
 mod service;
 mod streaming;
@@ -25,8 +25,8 @@ pub use self::{
     not_connected::NotConnected,
     open::OpenFuture,
     problem::ReceivedProblem,
-    replies::Replies,
     raw::{Raw, RawBody, RawFuture},
+    replies::Replies,
     service::Client,
     streaming::StreamClient,
 };
