@@ -1,6 +1,6 @@
 //! The service as endpoints, each with the layers around it.
 
-use crate::service::{self, Service};
+use crate::service::{self, MOST_NAMES, Service};
 use kit_breaker::{BreakerLayer, Circuit, Open};
 use kit_endpoint::{
     CatchPanicLayer, DeadlineLayer, Details, Endpoint, Expired, Fault, Kind, Panicked, Request,
@@ -8,7 +8,13 @@ use kit_endpoint::{
 use kit_metrics::{Prometheus, RedLayer};
 use std::time::Duration;
 use tokio::sync::watch;
-use tower::ServiceBuilder;
+use tokio_stream::{Stream, StreamExt, iter, once};
+use tower::{ServiceBuilder, ServiceExt};
+
+/// How long a call may take whose caller does not say.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How long a chat may: whoever chats takes their time, but not for good.
+const CHAT_LIMIT: Duration = Duration::from_mins(10);
 
 /// Asks for a greeting.
 #[derive(Debug, Clone, Default, serde::Deserialize, serde::Serialize)]
@@ -25,6 +31,9 @@ pub struct Greeting {
     pub greeting: String,
 }
 
+/// Greetings, one by one: what an endpoint of streams replies with.
+pub trait Greetings: Stream<Item = Result<Greeting, Error>> + Send + 'static {}
+
 /// Whether the service may be asked.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub struct Health {
@@ -34,11 +43,15 @@ pub struct Health {
 
 /// The greeter's endpoints: what every transport carries.
 #[derive(Debug, Clone)]
-pub struct Endpoints<H, G> {
+pub struct Endpoints<H, G, M, C> {
     /// Whether the service may be asked.
     pub health: H,
     /// The greeting.
     pub greeting: G,
+    /// A greeting for each of some names.
+    pub greetings: M,
+    /// A greeting for each name as it comes.
+    pub chat: C,
 }
 
 /// Why an endpoint has no reply: the domain's reasons, and one per layer.
@@ -56,10 +69,15 @@ pub enum Error {
     /// The service panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    /// A request amid a stream cannot be read.
+    #[error("{0}")]
+    Unreadable(Box<dyn Fault>),
 }
 
 /// Makes the endpoints of `service`, which is well while `ready` says so.
-pub fn endpoints<S: Service + Clone + Send + Sync + 'static>(
+///
+/// A chat is for any stream `I` of hellos, whatever transport it comes by.
+pub fn endpoints<S, I, F>(
     service: S,
     ready: watch::Receiver<bool>,
     circuit: Circuit,
@@ -67,24 +85,68 @@ pub fn endpoints<S: Service + Clone + Send + Sync + 'static>(
 ) -> Endpoints<
     impl Endpoint<(), Response = Health, Error = Error>,
     impl Endpoint<Hello, Response = Greeting, Error = Error>,
-> {
-    let deadline = DeadlineLayer::of_request().default(Duration::from_secs(5));
+    impl Endpoint<Vec<String>, Response: Greetings, Error = Error>,
+    impl Endpoint<I, Response: Greetings, Error = Error>,
+>
+where
+    S: Service + Clone + Send + Sync + 'static,
+    I: Stream<Item = Result<Hello, F>> + Send + 'static,
+    F: Fault,
+{
+    let red = move |name| RedLayer::new(metrics.clone(), "endpoint", &[("endpoint", name)]);
+    let deadline = DeadlineLayer::of_request().default(LIMIT);
     let well = service.clone();
     let health = ServiceBuilder::new().layer(deadline.clone()).service_fn(move |_: Request<()>| {
         let healthy = *ready.borrow() && well.health();
         async move { Ok(Health { healthy }) }
     });
-    let greeting = ServiceBuilder::new()
-        .layer(RedLayer::new(metrics, "endpoint", &[("endpoint", "greeting")]))
-        .layer(deadline)
+    // What each greeting passes, also those of streams: amid one, too, a panic
+    // is a fault, and a circuit that opens ends it.
+    let greet = ServiceBuilder::new()
         .layer(BreakerLayer::shared(circuit))
         .layer(CatchPanicLayer::new())
         .service_fn(move |hello: Request<Hello>| {
             let greeting = service.greeting(&hello.message().name);
-            async move { Ok(Greeting { greeting: greeting? }) }
+            async move { Ok::<_, Error>(Greeting { greeting: greeting? }) }
         });
-    Endpoints { health, greeting }
+    let greeting =
+        ServiceBuilder::new().layer(red("greeting")).layer(deadline.clone()).service(greet.clone());
+    let each = move |hello: Result<Hello, Error>| {
+        let greet = greet.clone();
+        async move { greet.oneshot(Request::new(hello?)).await }
+    };
+    let in_turn = each.clone();
+    let greetings = ServiceBuilder::new()
+        .layer(red("greetings").streaming())
+        .layer(deadline.streaming())
+        .service_fn(move |names: Request<Vec<String>>| {
+            let each = in_turn.clone();
+            async move {
+                let mut hellos = names.into_message().into_iter().map(|name| Ok(Hello { name }));
+                if hellos.len() > MOST_NAMES {
+                    return Err(service::Error::ManyNames.into());
+                }
+                // Before the stream is there: so a caller who gives no name, or
+                // a bad one first, is told by the status of the whole reply.
+                let first = each(hellos.next().unwrap_or(Ok(Hello::default()))).await?;
+                Ok(once(Ok(first)).chain(iter(hellos).then(each)))
+            }
+        });
+    let chat = ServiceBuilder::new()
+        .layer(red("chat").streaming())
+        .layer(DeadlineLayer::of_request().default(CHAT_LIMIT).streaming())
+        .service_fn(move |hellos: Request<I>| {
+            let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
+            let hellos = hellos.into_message().map(move |hello| hello.map_err(unreadable));
+            let greetings = hellos.then(each.clone());
+            async move { Ok(greetings) }
+        });
+    Endpoints { health, greeting, greetings, chat }
 }
+
+// ===== impl Greetings =====
+
+impl<S: Stream<Item = Result<Greeting, Error>> + Send + 'static> Greetings for S {}
 
 // ===== impl Error =====
 
@@ -105,6 +167,7 @@ impl Fault for Error {
             Self::Open(fact) => fact,
             Self::Expired(fact) => fact,
             Self::Panicked(fact) => fact,
+            Self::Unreadable(fault) => &**fault,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     log::{self, AccessLog},
-    transport::grpc::{ARTICLE, GREETING},
+    transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use kit_metrics::{GrpcServer, HttpServer, Prometheus};
 use kit_sd::Registration;
@@ -17,10 +17,10 @@ pub fn http(metrics: &Prometheus) -> impl Hook<Observer: Send> + Send + Sync + u
 
 /// Returns what gives each request over gRPC its id, measures it and logs it.
 ///
-/// Metrics name the greeting's methods, and no other that a caller makes up.
+/// Metrics name the greeter's methods, and no other that a caller makes up.
 #[must_use]
 pub fn grpc(metrics: &Prometheus) -> impl Hook<Observer: Send> + Send + Sync + use<> {
-    let methods = [GREETING, ARTICLE].map(|path| &path[1..]);
+    let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
     (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), AccessLog))
 }
 

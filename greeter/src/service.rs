@@ -6,6 +6,10 @@ use std::fmt;
 /// The longest name that is greeted, in bytes.
 pub const LONGEST_NAME: usize = 256;
 
+/// The most names that are greeted at once: so many of the longest are the
+/// query of a request over HTTP/2, whose whole head may have 16 KiB.
+pub const MOST_NAMES: usize = 50;
+
 /// The service.
 pub trait Service {
     /// Says whether the service can do its work.
@@ -26,6 +30,8 @@ pub enum Error {
     EmptyName,
     /// The name is longer than [`LONGEST_NAME`].
     LongName,
+    /// There are more names than [`MOST_NAMES`].
+    ManyNames,
 }
 
 /// Greets everybody.
@@ -80,6 +86,7 @@ impl fmt::Display for Error {
         f.write_str(match self {
             Self::EmptyName => "the name is missing or empty: say whom to greet",
             Self::LongName => "the name is too long: give at most 256 bytes",
+            Self::ManyNames => "there are too many names: give at most 50",
         })
     }
 }

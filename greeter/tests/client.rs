@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::{io::DuplexStream, sync::watch, time::Instant};
+use tokio_stream::empty;
 use tower::{ServiceExt, service_fn};
 
 fn hello(name: &str) -> Request<Hello> {
@@ -60,6 +61,8 @@ fn channel(greeting: fn(&str) -> Result<String, service::Error>) -> tonic::trans
         greeting: service_fn(move |hello: Request<Hello>| async move {
             Ok::<_, Error>(Greeting { greeting: greeting(&hello.message().name)? })
         }),
+        greetings: service_fn(|_: Request<Vec<String>>| async { Ok::<_, Error>(empty()) }),
+        chat: service_fn(|_: Request<transport::grpc::Hellos>| async { Ok::<_, Error>(empty()) }),
     };
     let routes = transport::grpc::routes(endpoints, ready).unwrap();
     let (near, far) = tokio::io::duplex(4096);

@@ -3,13 +3,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use greeter::{
-    endpoints::{Endpoints, Error, Greeting, Health, Hello, endpoints},
-    service::{self, Greeter, Service},
+    endpoints::{Endpoints, Error, Greeting, Greetings, Health, Hello, endpoints},
+    service::{self, Greeter, MOST_NAMES, Service},
 };
 use kit_breaker::{Circuit, Limits, State};
-use kit_endpoint::{Details, Endpoint, Fault, Kind, Request};
+use kit_endpoint::{Details, Endpoint, Expired, Fault, Kind, Request};
 use kit_metrics::Prometheus;
 use std::{
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -17,9 +18,10 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
-    time::{Instant, advance},
+    sync::{mpsc, watch},
+    time::{Instant, advance, timeout},
 };
+use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
 use tower::ServiceExt;
 
 /// A service that panics while it is told to, and counts.
@@ -41,8 +43,11 @@ impl Service for Shaky {
     }
 }
 
-struct Fixture<H, G> {
-    endpoints: Endpoints<H, G>,
+/// The hellos of a chat.
+type Hellos = UnboundedReceiverStream<Result<Hello, Expired>>;
+
+struct Fixture<H, G, M, C> {
+    endpoints: Endpoints<H, G, M, C>,
     ready: watch::Sender<bool>,
     circuit: Circuit,
     metrics: Prometheus,
@@ -53,6 +58,8 @@ fn fixture<S: Service + Clone + Send + Sync + 'static>(
 ) -> Fixture<
     impl Endpoint<(), Response = Health, Error = Error>,
     impl Endpoint<Hello, Response = Greeting, Error = Error>,
+    impl Endpoint<Vec<String>, Response: Greetings, Error = Error>,
+    impl Endpoint<Hellos, Response: Greetings, Error = Error>,
 > {
     let (ready, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
@@ -154,6 +161,229 @@ async fn time_that_is_left_is_used() {
     let soon = hello("Ada").within(Instant::now() + Duration::from_millis(1));
     assert_eq!(greeting.oneshot(soon).await.unwrap().greeting, "Hello, Ada!");
 }
+
+// ===== streams =====
+
+fn names<const N: usize>(names: [&str; N]) -> Request<Vec<String>> {
+    Request::new(names.map(str::to_owned).into())
+}
+
+/// All of a stream: what it says, and the fault that ends it.
+async fn all(greetings: impl Greetings) -> (Vec<String>, Option<Error>) {
+    let (mut said, mut greetings) = (Vec::new(), pin!(greetings));
+    while let Some(greeting) = greetings.next().await {
+        match greeting {
+            Ok(Greeting { greeting }) => said.push(greeting),
+            Err(error) => return (said, Some(error)),
+        }
+    }
+    (said, None)
+}
+
+/// A chat that is begun: where to say names, and what it replies with.
+async fn begun<C>(
+    chat: &C,
+) -> (mpsc::UnboundedSender<Result<Hello, Expired>>, Pin<Box<impl Greetings + use<C>>>)
+where
+    C: Endpoint<Hellos, Response: Greetings, Error = Error>,
+{
+    let (say, hellos) = mpsc::unbounded_channel();
+    let replies = chat.clone().oneshot(Request::new(hellos.into())).await.unwrap();
+    (say, Box::pin(replies))
+}
+
+fn named(name: &str) -> Result<Hello, Expired> {
+    Ok(Hello { name: name.to_owned() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_name_is_greeted_when_its_turn_comes() {
+    let shaky = Shaky::default();
+    let greetings = fixture(shaky.clone()).endpoints.greetings;
+    let stream = greetings.oneshot(names(["Ada", "Grace", "Zoë"])).await.unwrap();
+    assert_eq!(shaky.calls.load(Ordering::Relaxed), 1, "the first only");
+    let (said, fault) = all(stream).await;
+    assert_eq!(said, ["Hello, Ada!", "Hello, Grace!", "Hello, Zoë!"]);
+    assert!(fault.is_none(), "{fault:?}");
+    assert_eq!(shaky.calls.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_name_or_a_bad_one_first_is_told_before_there_is_a_stream_in_the_same_words() {
+    let Endpoints { greeting, greetings, .. } = fixture(Greeter).endpoints;
+    let long = "a".repeat(257);
+    for (asked, name) in [
+        (names([]), ""),
+        (names([""]), ""),
+        (names(["", "Ada"]), ""),
+        (names([&long, "Ada"]), long.as_str()),
+    ] {
+        let error = greetings.clone().oneshot(asked).await.err().unwrap();
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+        assert_eq!(error.to_string(), ask(&greeting, name).await.unwrap_err().to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_have_a_limit_and_past_it_none_is_greeted() {
+    let shaky = Shaky::default();
+    let greetings = fixture(shaky.clone()).endpoints.greetings;
+    let most = vec!["Ada".to_owned(); MOST_NAMES];
+    let (said, fault) = all(greetings.clone().oneshot(Request::new(most)).await.unwrap()).await;
+    assert_eq!(said.len(), 50);
+    assert!(fault.is_none(), "{fault:?}");
+
+    let more = vec!["Ada".to_owned(); MOST_NAMES + 1];
+    let error = greetings.oneshot(Request::new(more)).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::InvalidArgument);
+    assert!(error.to_string().contains("give at most 50"), "{error}");
+    assert_eq!(shaky.calls.load(Ordering::Relaxed), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_name_amid_a_stream_ends_it_after_the_greetings_before_it() {
+    let Endpoints { greeting, greetings, chat, .. } = fixture(Greeter).endpoints;
+    let words = ask(&greeting, "").await.unwrap_err().to_string();
+
+    let stream = greetings.oneshot(names(["Ada", "", "Eve"])).await.unwrap();
+    let (said, fault) = all(stream).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    let fault = fault.unwrap();
+    assert_eq!((fault.kind(), fault.to_string()), (Kind::InvalidArgument, words.clone()));
+
+    let (say, replies) = begun(&chat).await;
+    for name in ["Ada", "", "Eve"] {
+        say.send(named(name)).unwrap();
+    }
+    let (said, fault) = all(replies).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    let fault = fault.unwrap();
+    assert_eq!((fault.kind(), fault.to_string()), (Kind::InvalidArgument, words));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_greets_each_name_as_it_comes() {
+    let (say, mut replies) = begun(&fixture(Greeter).endpoints.chat).await;
+    for name in ["Ada", "Grace"] {
+        timeout(Duration::from_secs(1), replies.next()).await.unwrap_err();
+        say.send(named(name)).unwrap();
+        let reply = replies.next().await.unwrap().unwrap();
+        assert_eq!(reply.greeting, format!("Hello, {name}!"));
+    }
+    drop(say);
+    assert!(replies.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_ends_a_chat_with_its_own_kind() {
+    let (say, replies) = begun(&fixture(Greeter).endpoints.chat).await;
+    say.send(named("Ada")).unwrap();
+    say.send(Err(Expired::new(true))).unwrap();
+    let (said, fault) = all(replies).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    let fault = fault.unwrap();
+    assert!(matches!(fault, Error::Unreadable(_)), "{fault:?}");
+    assert_eq!(fault.kind(), Kind::DeadlineExceeded);
+    assert_eq!(fault.to_string(), Expired::new(true).to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_amid_a_stream_is_its_end_and_shows_no_secret() {
+    let shaky = Shaky::default();
+    let Endpoints { greetings, chat, .. } = fixture(shaky.clone()).endpoints;
+    let stream = greetings.oneshot(names(["Ada", "Grace"])).await.unwrap();
+    let (say, replies) = begun(&chat).await;
+    say.send(named("Grace")).unwrap();
+
+    shaky.panics.store(1, Ordering::Relaxed);
+    let (said, fault) = all(stream).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    let (none, other) = all(replies).await;
+    assert_eq!(none, [""; 0]);
+    for fault in [fault.unwrap(), other.unwrap()] {
+        assert!(matches!(fault, Error::Panicked(_)), "{fault:?}");
+        assert_eq!(fault.kind(), Kind::Internal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_share_the_circuit_with_the_greeting() {
+    let shaky = Shaky::default();
+    let Fixture { endpoints, circuit, .. } = fixture(shaky.clone());
+    let stream = endpoints.greetings.clone().oneshot(names(["Ada", "Grace"])).await.unwrap();
+    shaky.panics.store(1, Ordering::Relaxed);
+    for _ in 0..Limits::default().failures {
+        endpoints.greetings.clone().oneshot(names(["Ada"])).await.err().unwrap();
+    }
+    assert_eq!(circuit.state(), State::Open);
+    assert!(matches!(ask(&endpoints.greeting, "Ada").await, Err(Error::Open(_))));
+    let (said, fault) = all(stream).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    assert!(matches!(fault, Some(Error::Open(_))), "{fault:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_deadline() {
+    let Endpoints { greetings, chat, .. } = fixture(Greeter).endpoints;
+    let soon = Instant::now() + Duration::from_secs(1);
+
+    let (say, hellos) = mpsc::unbounded_channel();
+    let asked = Request::new(Hellos::new(hellos)).within(soon);
+    let replies = chat.oneshot(asked).await.unwrap();
+    say.send(named("Ada")).unwrap();
+    let (said, fault) = all(replies).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    assert!(matches!(fault, Some(Error::Expired(_))), "{fault:?}");
+    assert_eq!(Instant::now(), soon);
+
+    // What is ready goes first, but it does not go on.
+    let late = Instant::now() + Duration::from_secs(1);
+    let asked = names(["Ada", "Grace", "Eve"]).within(late);
+    let stream = greetings.oneshot(asked).await.unwrap();
+    advance(Duration::from_secs(2)).await;
+    let (said, fault) = all(stream).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    assert!(matches!(fault, Some(Error::Expired(_))), "{fault:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_lasts_for_ten_minutes_where_the_caller_does_not_say() {
+    let begin = Instant::now();
+    let (say, replies) = begun(&fixture(Greeter).endpoints.chat).await;
+    advance(Duration::from_secs(599)).await;
+    say.send(named("Ada")).unwrap();
+    let (said, fault) = all(replies).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    assert!(matches!(fault, Some(Error::Expired(_))), "{fault:?}");
+    assert_eq!(begin.elapsed().as_secs(), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_counted_once_by_how_it_ended() {
+    let Fixture { endpoints, metrics, .. } = fixture(Greeter);
+    let Endpoints { greetings, chat, .. } = endpoints;
+    let ask = async |asked| greetings.clone().oneshot(asked).await;
+    all(ask(names(["Ada", "Grace"])).await.unwrap()).await;
+    all(ask(names(["Ada", ""])).await.unwrap()).await;
+    ask(names([])).await.err().unwrap();
+    drop(ask(names(["Ada"])).await.unwrap());
+    let (say, replies) = begun(&chat).await;
+    let (_say, given_up) = begun(&chat).await;
+    drop((say, given_up));
+    all(replies).await;
+    let page = metrics.render();
+    for line in [
+        r#"endpoint_duration_seconds_count{endpoint="greetings",kind="OK"} 1"#,
+        r#"endpoint_duration_seconds_count{endpoint="greetings",kind="INVALID_ARGUMENT"} 2"#,
+        r#"endpoint_duration_seconds_count{endpoint="greetings",kind="CANCELLED"} 1"#,
+        r#"endpoint_duration_seconds_count{endpoint="chat",kind="OK"} 1"#,
+        r#"endpoint_duration_seconds_count{endpoint="chat",kind="CANCELLED"} 1"#,
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+}
+
+// ===== health and metrics =====
 
 #[tokio::test(start_paused = true)]
 async fn health_follows_readiness_and_the_service() {

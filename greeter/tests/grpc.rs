@@ -4,17 +4,17 @@
 
 use greeter::{
     endpoints::endpoints,
-    pb::{GreetingRequest, GreetingResponse, greeter_client::GreeterClient},
+    pb::{GreetingRequest, GreetingResponse, GreetingsRequest, greeter_client::GreeterClient},
     service::Greeter,
-    transport::grpc::{ARTICLE, GREETING, routes},
+    transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS, routes},
 };
 use http::uri::PathAndQuery;
 use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
 use kit_transport_grpc::GrpcLayer;
-use tokio::sync::watch;
-use tokio_stream::StreamExt;
-use tonic::{Code, Status, service::Routes};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
+use tonic::{Code, Status, Streaming, service::Routes};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -22,9 +22,13 @@ use tonic_prost::ProstCodec;
 use tower::Layer;
 
 fn serving() -> (Routes, watch::Sender<bool>) {
+    measured(Prometheus::new())
+}
+
+fn measured(metrics: Prometheus) -> (Routes, watch::Sender<bool>) {
     let (ready, readiness) = watch::channel(true);
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, readiness.clone(), circuit, Prometheus::new());
+    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics);
     (routes(endpoints, readiness).unwrap(), ready)
 }
 
@@ -76,11 +80,112 @@ async fn a_caller_whose_time_is_up_is_told_so() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
+fn hello(name: &str) -> GreetingRequest {
+    GreetingRequest { name: name.to_owned() }
+}
+
+fn names(names: &[&str]) -> GreetingsRequest {
+    GreetingsRequest { names: names.iter().copied().map(str::to_owned).collect() }
+}
+
+/// All of a stream: what it says, and the status that ends it.
+async fn all(mut replies: Streaming<GreetingResponse>) -> (Vec<String>, Option<Status>) {
+    let mut said = Vec::new();
+    loop {
+        match replies.message().await {
+            Ok(Some(reply)) => said.push(reply.greeting),
+            Ok(None) => return (said, None),
+            Err(status) => return (said, Some(status)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_generated_client_is_greeted_by_name_after_name() {
+    assert_eq!(GREETINGS, "/greeter.v1.Greeter/Greetings");
+    let asked = names(&["Ada", "Zoë", "Ada"]);
+    let replies = GreeterClient::new(serving().0).greetings(asked).await.unwrap();
+    let (said, status) = all(replies.into_inner()).await;
+    assert_eq!(said, ["Hello, Ada!", "Hello, Zoë!", "Hello, Ada!"]);
+    assert!(status.is_none(), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_chat_answers_each_name_before_the_next_is_said() {
+    assert_eq!(CHAT, "/greeter.v1.Greeter/Chat");
+    let (say, hellos) = mpsc::unbounded_channel();
+    let mut client = GreeterClient::new(serving().0);
+    let mut replies = client.chat(UnboundedReceiverStream::new(hellos)).await.unwrap().into_inner();
+    for name in ["Ada", "Zoë"] {
+        say.send(hello(name)).unwrap();
+        let reply = replies.message().await.unwrap().unwrap();
+        assert_eq!(reply.greeting, format!("Hello, {name}!"));
+    }
+    drop(say);
+    assert!(replies.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_bad_name_amid_a_stream_is_its_trailing_status_in_the_words_of_the_greeting() {
+    let long = "a".repeat(257);
+    for name in ["", &long] {
+        let words = ask(GREETING, name).await.unwrap_err();
+        let mut client = GreeterClient::new(serving().0);
+        let replies = client.greetings(names(&["Ada", name, "Eve"])).await.unwrap();
+        let hellos = ["Ada", name, "Eve"].map(hello);
+        let chat = client.chat(tokio_stream::iter(hellos)).await.unwrap();
+        for replies in [replies, chat] {
+            let (said, status) = all(replies.into_inner()).await;
+            assert_eq!(said, ["Hello, Ada!"]);
+            let status = status.unwrap();
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert_eq!(status.message(), words.message());
+            assert_eq!(status.details(), words.details());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_told_before_the_stream_is_the_status_of_the_call() {
+    let many = ["Ada"; 51];
+    for (asked, advice) in [
+        (&[][..], "say whom to greet"),
+        (&["", "Ada"], "say whom to greet"),
+        (&many, "give at most 50"),
+    ] {
+        let status = GreeterClient::new(serving().0).greetings(names(asked)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(advice), "{status}");
+        assert!(!status.details().is_empty(), "the field is not named");
+    }
+}
+
+#[tokio::test]
+async fn a_chat_that_the_caller_gives_up_is_cancelled() {
+    let metrics = Prometheus::new();
+    let (say, hellos) = mpsc::unbounded_channel();
+    let mut client = GreeterClient::new(measured(metrics.clone()).0);
+    let mut replies = client.chat(UnboundedReceiverStream::new(hellos)).await.unwrap().into_inner();
+    say.send(hello("Ada")).unwrap();
+    replies.message().await.unwrap().unwrap();
+    drop(replies);
+    assert!(say.is_closed(), "its requests are still read");
+    let count = r#"endpoint_duration_seconds_count{endpoint="chat",kind="CANCELLED"} 1"#;
+    let page = metrics.render();
+    assert!(page.contains(count), "{page}");
+}
+
 #[tokio::test]
 async fn an_unknown_method_or_service_is_unimplemented() {
-    for path in
-        ["/greeter.v1.Greeter/Parting", "/pb.Greeter/Parting", "/pb.Parter/Greeting", "/nothing"]
-    {
+    for path in [
+        "/greeter.v1.Greeter/Parting",
+        "/pb.Greeter/Parting",
+        "/pb.Parter/Greeting",
+        // The article has no streams.
+        "/pb.Greeter/Greetings",
+        "/pb.Greeter/Chat",
+        "/nothing",
+    ] {
         let status = ask(path, "Ada").await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented, "{path}");
     }

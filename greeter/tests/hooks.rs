@@ -10,7 +10,7 @@ use agent::Fake;
 use greeter::{
     discovery::{Registry, deregister, register},
     hooks::{grpc, http, registered, watched},
-    transport::grpc::{ARTICLE, GREETING},
+    transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use kit_endpoint::Kind;
 use kit_metrics::Prometheus;
@@ -50,12 +50,13 @@ fn a_request_over_grpc_has_an_id_and_is_measured_by_its_method_if_that_is_ours()
     let metrics = Prometheus::new();
     let headers = HeaderMap::new();
     let hook = grpc(&metrics);
-    for method in [&GREETING[1..], &ARTICLE[1..], "made.Up/ByACaller"] {
+    let ours = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
+    for method in ours.into_iter().chain(["made.Up/ByACaller"]) {
         let extensions = seen(&hook, &Call::new(Protocol::Grpc, method, &headers));
         assert!(extensions.get::<RequestId>().is_some());
     }
     let page = metrics.render();
-    for method in ["greeter.v1.Greeter/Greeting", "pb.Greeter/Greeting"] {
+    for method in ours {
         assert!(page.contains(&format!("rpc_method=\"{method}\"")), "{method}: {page}");
     }
     assert!(!page.contains("made.Up"), "{page}");

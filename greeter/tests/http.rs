@@ -4,7 +4,7 @@
 
 use axum::{Router, body::Body};
 use greeter::{
-    endpoints::endpoints,
+    endpoints::{Hello, endpoints},
     service::{self, Greeter, Service},
     transport::http::router,
 };
@@ -14,7 +14,9 @@ use kit_breaker::{Circuit, Limits};
 use kit_metrics::{HttpServer, Prometheus};
 use kit_transport::RequestIds;
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use tokio::sync::watch;
+use tokio_stream::Empty;
 use tower::ServiceExt;
 
 #[derive(Debug, Clone)]
@@ -30,6 +32,9 @@ impl Service for Broken {
     }
 }
 
+/// Nobody chats over HTTP.
+type Nobody = Empty<Result<Hello, Infallible>>;
+
 struct Fixture {
     router: Router,
     ready: watch::Sender<bool>,
@@ -40,7 +45,7 @@ fn serving<S: Service + Clone + Send + Sync + 'static>(service: S) -> Fixture {
     let (ready, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(service, readiness, circuit, metrics.clone());
+    let endpoints = endpoints::<_, Nobody, _>(service, readiness, circuit, metrics.clone());
     let router = router(endpoints, &(RequestIds, HttpServer::new(metrics.clone())));
     Fixture { router, ready, metrics }
 }
@@ -152,8 +157,10 @@ async fn a_head_is_answered_without_a_body() {
     let fixture = fixture();
     for (target, status) in [
         ("/greeting?name=Ada", StatusCode::OK),
+        ("/greetings?name=Ada", StatusCode::OK),
         ("/health", StatusCode::OK),
         ("/greeting", StatusCode::BAD_REQUEST),
+        ("/greetings", StatusCode::BAD_REQUEST),
     ] {
         let response = fixture.ask(Request::head(target).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), status, "{target}");
@@ -188,6 +195,112 @@ async fn a_caller_whose_time_is_up_gets_a_504() {
     assert_problem(&response, StatusCode::GATEWAY_TIMEOUT, "");
 }
 
+// ===== greetings =====
+
+#[tokio::test]
+async fn each_name_is_greeted_by_an_event() {
+    let fixture = fixture();
+    let response = fixture.get("/greetings?name=Ada&loud=true&name=Zo%C3%AB&name=Ada").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
+    assert!(response.headers().contains_key("x-request-id"));
+    let [ada, zoe] = ["Ada", "Zoë"].map(event);
+    assert_eq!(str::from_utf8(response.body()).unwrap(), format!("{ada}{zoe}{ada}"));
+}
+
+/// A greeting as it is sent.
+fn event(name: &str) -> String {
+    format!("data: {{\"greeting\":\"Hello, {name}!\"}}\n\n")
+}
+
+#[tokio::test]
+async fn an_event_is_sent_before_the_next_is_made() {
+    let response = fixture().router.oneshot(get("/greetings?name=Ada&name=Eve")).await.unwrap();
+    let mut body = response.into_body();
+    for name in ["Ada", "Eve"] {
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, event(name).as_bytes());
+    }
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn events_are_not_held_back_to_compress_them() {
+    let fixture = fixture();
+    let mut request = get(&format!("/greetings?name={}", "a".repeat(256)));
+    request.headers_mut().insert(header::ACCEPT_ENCODING, "gzip".parse().unwrap());
+    let response = fixture.ask(request).await;
+    assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+    assert_eq!(response.body(), event(&"a".repeat(256)).as_bytes());
+}
+
+#[tokio::test]
+async fn what_can_be_told_before_the_first_event_is_a_problem() {
+    let fixture = fixture();
+    let many = "name=Ada&".repeat(51);
+    for (query, advice) in [
+        ("", "say whom to greet"),
+        ("?", "say whom to greet"),
+        ("?names=Ada", "say whom to greet"),
+        ("?name=&name=Ada", "say whom to greet"),
+        (&format!("?name={}", "a".repeat(257)), "give at most 256 bytes"),
+        (&format!("?{many}"), "give at most 50"),
+    ] {
+        let response = fixture.get(&format!("/greetings{query}")).await;
+        assert_problem(&response, StatusCode::BAD_REQUEST, advice);
+        assert_eq!(json(&response)["kind"], "INVALID_ARGUMENT");
+        assert_eq!(json(&response)["violations"][0]["field"], "name");
+    }
+    let most = "name=Ada&".repeat(50);
+    let response = fixture.get(&format!("/greetings?{most}")).await;
+    assert_eq!(response.body(), event("Ada").repeat(50).as_bytes());
+
+    let response = fixture.get("/greetings?name=%FF").await;
+    assert_problem(&response, StatusCode::BAD_REQUEST, "percent-encoded");
+}
+
+#[tokio::test]
+async fn a_bad_name_amid_the_events_is_the_last_of_them_and_the_problem_of_the_greeting() {
+    let fixture = fixture();
+    let response = fixture.get("/greetings?name=Ada&name=&name=Eve").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let text = str::from_utf8(response.body()).unwrap();
+    let fault = text.strip_prefix(&event("Ada")).unwrap();
+    let data = fault.strip_prefix("event: error\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+    let mut told: Value = serde_json::from_str(data).unwrap();
+    let mut expected = json(&fixture.get("/greeting?name=").await);
+    let id = response.headers()["x-request-id"].to_str().unwrap();
+    assert_eq!(told["instance"].take(), format!("#{id}"));
+    expected["instance"].take();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_panic_shows_nothing_of_the_service_here_too() {
+    let response = serving(Broken).get("/greetings?name=Ada").await;
+    assert_problem(&response, StatusCode::INTERNAL_SERVER_ERROR, "");
+    assert!(!json(&response).to_string().contains("1234"));
+}
+
+#[tokio::test]
+async fn a_stream_is_one_request_measured_at_its_end() {
+    let fixture = fixture();
+    let count = r#"http_route="/greetings""#;
+    let response = fixture.router.clone().oneshot(get("/greetings?name=Ada&name=Eve")).await;
+    let mut body = response.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    let counted = |page: &str| {
+        let line = |line: &&str| {
+            line.starts_with("http_server_request_duration_seconds_count{") && line.contains(count)
+        };
+        page.lines().find(line).map(|line| line.rsplit(' ').next().unwrap().to_owned())
+    };
+    assert_eq!(counted(&fixture.metrics.render()), None);
+    body.collect().await.unwrap();
+    assert_eq!(counted(&fixture.metrics.render()).as_deref(), Some("1"));
+}
+
 // ===== health =====
 
 #[tokio::test]
@@ -214,7 +327,7 @@ async fn health_is_503_when_the_service_is_unwell() {
 #[tokio::test]
 async fn a_wrong_path_is_404() {
     let fixture = fixture();
-    for target in ["/", "/greetings", "/greeting/", "/greeting/Ada", "/GREETING", "//health"] {
+    for target in ["/", "/greetings/", "/greeting/", "/greeting/Ada", "/GREETING", "//health"] {
         let response = fixture.get(target).await;
         assert_problem(&response, StatusCode::NOT_FOUND, "/greeting?name=");
     }
@@ -224,7 +337,7 @@ async fn a_wrong_path_is_404() {
 async fn a_wrong_method_is_405_and_says_which_are_allowed() {
     let fixture = fixture();
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
-        for target in ["/greeting?name=Ada", "/health"] {
+        for target in ["/greeting?name=Ada", "/greetings?name=Ada", "/health"] {
             let request = Request::builder().method(&method).uri(target);
             let response = fixture.ask(request.body(Body::empty()).unwrap()).await;
             assert_problem(&response, StatusCode::METHOD_NOT_ALLOWED, "GET");
@@ -314,6 +427,8 @@ async fn every_origin_may_read() {
     };
     for (method, target, status) in [
         (Method::GET, "/greeting", StatusCode::BAD_REQUEST),
+        (Method::GET, "/greetings", StatusCode::BAD_REQUEST),
+        (Method::GET, "/greetings?name=Ada", StatusCode::OK),
         (Method::GET, "/nope", StatusCode::NOT_FOUND),
         (Method::POST, "/greeting", StatusCode::METHOD_NOT_ALLOWED),
         (Method::OPTIONS, "/health", StatusCode::METHOD_NOT_ALLOWED),
@@ -323,13 +438,15 @@ async fn every_origin_may_read() {
         assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*", "{target}");
     }
 
-    let preflight = Request::options("/greeting")
-        .header(header::ORIGIN, "https://example.org")
-        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "GET");
-    let response = fixture.ask(preflight.body(Body::empty()).unwrap()).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "GET");
-    assert!(response.headers().contains_key("x-request-id"));
+    for route in ["/greeting", "/greetings"] {
+        let preflight = Request::options(route)
+            .header(header::ORIGIN, "https://example.org")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "GET");
+        let response = fixture.ask(preflight.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "GET");
+        assert!(response.headers().contains_key("x-request-id"));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use axum::{Router, body::Body};
 use greeter::{
-    endpoints::endpoints,
+    endpoints::{Hello, endpoints},
     hooks::watched,
     log::{AccessLog, Format, calls, failed, registration, subscriber},
     service::{self, Service},
@@ -21,6 +21,7 @@ use kit_transport::{Call, Hook, Protocol, RequestId, RequestIds, Watch};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     future::IntoFuture,
     io,
     sync::{Arc, Mutex},
@@ -30,6 +31,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::watch,
 };
+use tokio_stream::Empty;
 use tower::ServiceExt;
 use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
@@ -129,6 +131,8 @@ fn serving() -> Router {
     let (_, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
+    // Nobody chats over HTTP.
+    let endpoints = endpoints::<_, Empty<Result<Hello, Infallible>>, _>;
     router(endpoints(Chatty, readiness, circuit, metrics), &(RequestIds, AccessLog))
 }
 

@@ -13,8 +13,9 @@ use greeter::{
     flags::{Command, Serve, parse},
     listen::{Addresses, Ports},
     log::{Format, subscriber},
-    pb::{GreetingRequest, greeter_client::GreeterClient},
+    pb::{GreetingRequest, GreetingResponse, GreetingsRequest, greeter_client::GreeterClient},
     serve::serve,
+    service::{LONGEST_NAME, MOST_NAMES},
 };
 use hyper_util::rt::TokioIo;
 use kit_endpoint::Request;
@@ -34,7 +35,11 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 use tower::{BoxError, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -184,6 +189,18 @@ impl Running {
         panic!("it is not in flight");
     }
 
+    /// Begins a chat, and waits until its first name is greeted.
+    async fn chat(&self) -> (mpsc::UnboundedSender<GreetingRequest>, Streaming<GreetingResponse>) {
+        let (say, hellos) = mpsc::unbounded_channel();
+        let mut client = GreeterClient::new(self.grpc.channel());
+        let replies = client.chat(UnboundedReceiverStream::new(hellos));
+        let mut replies = timeout(LIMIT, replies).await.unwrap().unwrap().into_inner();
+        say.send(GreetingRequest { name: "Ada".to_owned() }).unwrap();
+        let reply = timeout(LIMIT, replies.message()).await.unwrap().unwrap().unwrap();
+        assert_eq!(reply.greeting, "Hello, Ada!");
+        (say, replies)
+    }
+
     async fn is_ready(&self) -> bool {
         let reply = self.debug.ask("/health/ready").await;
         let ready = reply.starts_with("HTTP/1.1 200 ");
@@ -236,14 +253,27 @@ async fn metrics_tell_of_both_transports_the_circuit_and_the_connections() {
     let running = start(&[]).await;
     running.http.ask("/greeting?name=Ada").await;
     running.grpc.greeting().await.unwrap();
+    running.http.ask("/greetings?name=Ada").await;
+    let asked = GreetingsRequest { names: vec!["Ada".to_owned()] };
+    let mut greetings = GreeterClient::new(running.grpc.channel());
+    let mut greetings = greetings.greetings(asked).await.unwrap().into_inner();
+    while greetings.message().await.unwrap().is_some() {}
+    let (say, mut replies) = running.chat().await;
+    drop(say);
+    assert!(replies.message().await.unwrap().is_none());
     let page = running.debug.ask("/metrics").await;
     for part in [
         r#"http_route="/greeting""#,
+        r#"http_route="/greetings""#,
         r#"rpc_method="greeter.v1.Greeter/Greeting""#,
+        r#"rpc_method="greeter.v1.Greeter/Greetings""#,
+        r#"rpc_method="greeter.v1.Greeter/Chat""#,
         r#"endpoint_duration_seconds_count{endpoint="greeting",kind="OK"} 2"#,
+        r#"endpoint_duration_seconds_count{endpoint="greetings",kind="OK"} 2"#,
+        r#"endpoint_duration_seconds_count{endpoint="chat",kind="OK"} 1"#,
         r#"breaker_state{breaker="greeting",state="closed"} 1"#,
-        r#"serve_connections_total{server="http"} 1"#,
-        r#"serve_connections_total{server="grpc"} 1"#,
+        r#"serve_connections_total{server="http"} 2"#,
+        r#"serve_connections_total{server="grpc"} 3"#,
         r#"serve_connections_total{server="debug"} 1"#,
     ] {
         assert!(page.contains(part), "{part} is not in\n{page}");
@@ -382,6 +412,54 @@ async fn what_does_not_finish_is_cut_and_told() {
     assert!(Report(&*error).to_string().contains("/greeting"), "{}", Report(&*error));
     let took = began.elapsed();
     assert!((50..100).contains(&took.as_millis()), "it was cut after {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_in_flight_are_finished() {
+    let running = start(&[]).await;
+    let mut stream = running.http.connect().unwrap();
+    // More than the pipe takes, and as much as a query may have.
+    let name = "a".repeat(LONGEST_NAME);
+    let query = vec![format!("name={name}"); MOST_NAMES].join("&");
+    let request = format!("GET /greetings?{query} HTTP/1.1\r\nhost: greeter\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    timeout(LIMIT, stream.read_exact(&mut first)).await.unwrap().unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    running.signal(Signal::Terminate);
+    running.http.closed().await;
+    let reply = rest(stream).await;
+    assert_eq!(reply.matches(&format!("Hello, {name}!")).count(), MOST_NAMES);
+    assert!(reply.ends_with("\r\n0\r\n\r\n"), "it is cut");
+    running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_in_flight_is_finished() {
+    let running = start(&[]).await;
+    let (say, mut replies) = running.chat().await;
+    running.signal(Signal::Terminate);
+    running.grpc.closed().await;
+    say.send(GreetingRequest { name: "Grace".to_owned() }).unwrap();
+    let reply = timeout(LIMIT, replies.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(reply.greeting, "Hello, Grace!");
+    drop(say);
+    assert!(timeout(LIMIT, replies.message()).await.unwrap().unwrap().is_none());
+    running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_that_does_not_finish_is_cut_and_both_sides_are_told() {
+    let running = start(&["--drain-timeout", "50ms"]).await;
+    let (_say, mut replies) = running.chat().await;
+    let began = Instant::now();
+    running.signal(Signal::Terminate);
+    let error = running.end().await.unwrap_err();
+    let told = Report(&*error).to_string();
+    assert!(told.contains("/greeter.v1.Greeter/Chat"), "{told}");
+    let took = began.elapsed();
+    assert!((50..100).contains(&took.as_millis()), "it was cut after {took:?}");
+    timeout(LIMIT, replies.message()).await.unwrap().unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-use greeter::service::{Error, Greeter, LONGEST_NAME, Logging, Service};
+use greeter::service::{Error, Greeter, LONGEST_NAME, Logging, MOST_NAMES, Service};
 use std::cell::RefCell;
 
 thread_local! {
@@ -36,9 +36,11 @@ fn counts_the_name_in_bytes() {
 }
 
 #[test]
-fn says_how_long_a_name_may_be() {
+fn says_how_long_a_name_may_be_and_how_many_there_may_be() {
     let said = Error::LongName.to_string();
     assert!(said.contains(&format!("at most {LONGEST_NAME} bytes")), "{said}");
+    let said = Error::ManyNames.to_string();
+    assert!(said.ends_with(&format!("at most {MOST_NAMES}")), "{said}");
 }
 
 #[test]

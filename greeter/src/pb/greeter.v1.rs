@@ -6,6 +6,13 @@ pub struct GreetingRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
 }
+/// Who are to be greeted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GreetingsRequest {
+    /// The names: 1 to 50, each of 1 to 256 bytes.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// The greeting.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GreetingResponse {
@@ -121,6 +128,58 @@ pub mod greeter_client {
                 .insert(GrpcMethod::new("greeter.v1.Greeter", "Greeting"));
             self.inner.unary(req, path, codec).await
         }
+        /// Answers with a greeting for each name in the request, in their order.
+        ///
+        /// No name at all, or more than 50, is INVALID_ARGUMENT. So is a name that Greeting would not take, when its turn
+        /// comes: it ends the stream after the greetings before it.
+        pub async fn greetings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GreetingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GreetingResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/greeter.v1.Greeter/Greetings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("greeter.v1.Greeter", "Greetings"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Answers each request with a greeting as it comes, until the caller has no more to say, or for 10 minutes.
+        ///
+        /// A name that Greeting would not take ends the stream with INVALID_ARGUMENT.
+        pub async fn chat(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::GreetingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GreetingResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/greeter.v1.Greeter/Chat");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("greeter.v1.Greeter", "Chat"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -146,6 +205,33 @@ pub mod greeter_server {
             tonic::Response<super::GreetingResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the Greetings method.
+        type GreetingsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GreetingResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Answers with a greeting for each name in the request, in their order.
+        ///
+        /// No name at all, or more than 50, is INVALID_ARGUMENT. So is a name that Greeting would not take, when its turn
+        /// comes: it ends the stream after the greetings before it.
+        async fn greetings(
+            &self,
+            request: tonic::Request<super::GreetingsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GreetingsStream>, tonic::Status>;
+        /// Server streaming response type for the Chat method.
+        type ChatStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GreetingResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Answers each request with a greeting as it comes, until the caller has no more to say, or for 10 minutes.
+        ///
+        /// A name that Greeting would not take ends the stream with INVALID_ARGUMENT.
+        async fn chat(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::GreetingRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ChatStream>, tonic::Status>;
     }
     /// Greets people by name.
     #[derive(Debug)]
@@ -263,6 +349,100 @@ pub mod greeter_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/greeter.v1.Greeter/Greetings" => {
+                    #[allow(non_camel_case_types)]
+                    struct GreetingsSvc<T: Greeter>(pub Arc<T>);
+                    impl<
+                        T: Greeter,
+                    > tonic::server::ServerStreamingService<super::GreetingsRequest>
+                    for GreetingsSvc<T> {
+                        type Response = super::GreetingResponse;
+                        type ResponseStream = T::GreetingsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GreetingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Greeter>::greetings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GreetingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/greeter.v1.Greeter/Chat" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChatSvc<T: Greeter>(pub Arc<T>);
+                    impl<
+                        T: Greeter,
+                    > tonic::server::StreamingService<super::GreetingRequest>
+                    for ChatSvc<T> {
+                        type Response = super::GreetingResponse;
+                        type ResponseStream = T::ChatStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::GreetingRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Greeter>::chat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -2,24 +2,27 @@
 
 use crate::{
     cors,
-    endpoints::{Endpoints, Error, Greeting, Health, Hello},
+    endpoints::{Endpoints, Error, Greeting, Greetings, Health, Hello},
 };
 use axum::{Router, routing::get_service};
-use http::{StatusCode, header};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
 use kit_endpoint::{Endpoint, Kind};
 use kit_transport::Hook;
-use kit_transport_http::{Server, json, nothing, query, refuse};
+use kit_transport_http::{DecodeError, Server, json, nothing, query, refuse, sse};
 use tower_http::{compression::CompressionLayer, sensitive_headers::SetSensitiveHeadersLayer};
 
 /// What is here, for who asks for something else.
-const HERE: &str = "there is only GET of /greeting?name=NAME and of /health";
+const HERE: &str = "there is only GET of /greeting?name=NAME, of /greetings?name=NAME&name=NAME \
+                    and of /health";
 
-/// Serves `endpoints`, watched by `hook`: `GET /greeting?name=` and
-/// `GET /health`.
-pub fn router<H, G, K>(endpoints: Endpoints<H, G>, hook: &K) -> Router
+/// Serves `endpoints`, watched by `hook`: `GET /greeting?name=`, as server-sent
+/// events `GET /greetings?name=&name=`, and `GET /health`. A chat is for gRPC.
+pub fn router<H, G, M, C, K>(endpoints: Endpoints<H, G, M, C>, hook: &K) -> Router
 where
     H: Endpoint<(), Response = Health, Error = Error>,
     G: Endpoint<Hello, Response = Greeting, Error = Error>,
+    M: Endpoint<Vec<String>, Response: Greetings, Error = Error>,
     K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
 {
     let encode = |health: Health| {
@@ -29,14 +32,24 @@ where
     let unrouted = |kind| refuse(kind, HERE).hook(hook.clone());
     let open = |served, route| cors::open(served, route, unrouted(Kind::MethodNotAllowed), hook);
     let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
+    let events = sse::Writer::new(sse::json);
+    let greetings = Server::server_streaming(endpoints.greetings, names, events);
     let health = Server::new(endpoints.health, nothing, encode);
     let greeting = get_service(greeting.route("/greeting").hook(hook.clone()));
+    let greetings = get_service(greetings.route("/greetings").hook(hook.clone()));
     let health = get_service(health.route("/health").hook(hook.clone()));
     Router::new()
         .route("/greeting", open(greeting, "/greeting"))
+        .route("/greetings", open(greetings, "/greetings"))
         .route("/health", open(health, "/health"))
         .fallback_service(unrouted(Kind::NotFound))
         .layer(cors::readable())
         .layer(CompressionLayer::new())
         .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
+}
+
+/// Decodes the names in a query, each a parameter of its own.
+fn names(request: &Request<Bytes>) -> Result<Vec<String>, DecodeError> {
+    let pairs: Vec<(String, String)> = query::decode(request)?;
+    Ok(pairs.into_iter().filter(|(key, _)| key == "name").map(|(_, name)| name).collect())
 }

@@ -65,6 +65,7 @@ fn what_is_wrong_is_a_problem() {
         (format!("{http}/greeting?name="), "GET", 400, "say whom to greet"),
         (format!("{http}/greeting?name=a&name=b"), "GET", 400, "give each parameter once"),
         (long, "GET", 400, "at most 256 bytes"),
+        (format!("{http}/greetings"), "GET", 400, "say whom to greet"),
         (format!("{http}/nothing"), "GET", 404, "/greeting?name="),
         (format!("{http}/greeting?name=Ada"), "POST", 405, "GET"),
     ] {
@@ -79,6 +80,27 @@ fn what_is_wrong_is_a_problem() {
             assert_eq!(shown.header("allow"), "GET,HEAD");
         }
     }
+}
+
+#[test]
+#[ignore = "needs curl"]
+fn names_are_greeted_by_events_and_a_fault_is_the_last() {
+    let greeter = Greeter::start(&[]);
+    let greetings = format!("http://{}/greetings", greeter.http);
+    let event = |name| format!("data: {{\"greeting\":\"Hello, {name}!\"}}\n\n");
+    let encoded = ["--get", "--data-urlencode", "name=Zoë & Ada", "--data-urlencode", "name=Eve"];
+    let shown = curl(&[&["--no-buffer"], &encoded[..], &[&greetings]].concat());
+    assert_eq!(shown.status, 200);
+    assert_eq!(shown.header("content-type"), "text/event-stream");
+    assert_eq!(shown.body, event("Zoë & Ada") + &event("Eve"));
+
+    let shown = curl(&["--no-buffer", &format!("{greetings}?name=Ada&name=&name=Eve")]);
+    assert_eq!(shown.status, 200);
+    let last = shown.body.strip_prefix(&event("Ada")).unwrap();
+    let problem = last.strip_prefix("event: error\ndata: ").unwrap();
+    let problem: serde_json::Value = serde_json::from_str(problem).unwrap();
+    assert_eq!(problem["status"], 400);
+    assert!(problem["detail"].as_str().unwrap().contains("say whom to greet"), "{problem}");
 }
 
 #[test]

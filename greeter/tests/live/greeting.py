@@ -1,38 +1,11 @@
-"""Greets without generated code: a message of one string is written by hand."""
+"""Greets under both names of the service."""
 
 import sys
 
 import grpc
+from messages import reply, request
 
 LIMIT = 10
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def request(name):
-    """GreetingRequest { string name = 1; }"""
-    text = name.encode()
-    return b"\x0a" + varint(len(text)) + text if text else b""
-
-
-def reply(message):
-    """GreetingResponse { string greeting = 2; }"""
-    assert message[:1] == b"\x12", message
-    length, shift, at = 0, 0, 1
-    while True:
-        byte = message[at]
-        length |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            break
-    assert len(message) == at + length, message
-    return message[at:].decode()
 
 
 def fails(call, name, code, **options):

@@ -2,10 +2,14 @@
 //! needed, and `kill`.
 
 use crate::process::{Greeter, LIMIT, Running, finish, get, program, run, until};
+use greeter::pb::{GreetingRequest, GreetingResponse, greeter_client::GreeterClient};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
 };
+use tokio::{runtime::Runtime, sync::mpsc, time::timeout};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::Streaming;
 
 #[test]
 #[ignore = "needs kill"]
@@ -50,6 +54,68 @@ fn what_is_in_flight_is_finished() {
         let (code, log) = greeter.end();
         assert_eq!(code, Some(0), "{log:#?}");
     }
+}
+
+/// A chat that is begun, and what drives its caller's side.
+struct Chat {
+    runtime: Runtime,
+    say: mpsc::UnboundedSender<GreetingRequest>,
+    replies: Streaming<GreetingResponse>,
+}
+
+impl Chat {
+    fn begin(greeter: &Greeter) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (say, hellos) = mpsc::unbounded_channel();
+        let replies = runtime.block_on(async {
+            let channel = kit_transport_grpc::channel(&format!("grpc://{}", greeter.grpc)).unwrap();
+            let mut client = GreeterClient::new(channel);
+            let replies = client.chat(UnboundedReceiverStream::new(hellos));
+            timeout(LIMIT, replies).await.unwrap().unwrap().into_inner()
+        });
+        Self { runtime, say, replies }
+    }
+
+    fn next(&mut self) -> Result<Option<String>, tonic::Status> {
+        let next = async { timeout(LIMIT, self.replies.message()).await.unwrap() };
+        Ok(self.runtime.block_on(next)?.map(|reply| reply.greeting))
+    }
+
+    #[track_caller]
+    fn greets(&mut self, name: &str) {
+        self.say.send(GreetingRequest { name: name.to_owned() }).unwrap();
+        assert_eq!(self.next().unwrap().unwrap(), format!("Hello, {name}!"));
+    }
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn a_chat_in_flight_is_finished() {
+    let greeter = Greeter::start(&[]);
+    let mut chat = Chat::begin(&greeter);
+    chat.greets("Ada");
+    greeter.signal("TERM");
+    until(LIMIT, "the closed listener", || TcpStream::connect(&greeter.grpc).err());
+    chat.greets("Grace");
+    let Chat { runtime, say, mut replies } = chat;
+    drop(say);
+    let end = runtime.block_on(async { timeout(LIMIT, replies.message()).await.unwrap() });
+    assert!(end.unwrap().is_none());
+    let (code, log) = greeter.end();
+    assert_eq!(code, Some(0), "{log:#?}");
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn a_chat_that_does_not_finish_is_cut_at_the_limit_and_told() {
+    let greeter = Greeter::start(&["--drain-timeout", "100ms"]);
+    let mut chat = Chat::begin(&greeter);
+    chat.greets("Ada");
+    greeter.signal("TERM");
+    chat.next().unwrap_err();
+    let (code, log) = greeter.end();
+    assert_eq!(code, Some(1), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("/greeter.v1.Greeter/Chat")), "{log:#?}");
 }
 
 #[test]
