@@ -16,21 +16,24 @@ struct Generated {
     include: &'static str,
     /// The folder that is written, whole: one Rust file per protobuf package, and the descriptors.
     out: &'static str,
-    /// Whether the traits of servers, and clients, are made too.
-    services: bool,
+    /// Whether the traits of servers are made too.
+    servers: bool,
+    /// Whether clients are made too.
+    clients: bool,
     /// The file of the descriptors, where there is reflection, or a peer without generated code.
     descriptors: Option<&'static str>,
 }
 
 /// All that is generated in the workspace.
-const GENERATED: [Generated; 3] = [
+const GENERATED: [Generated; 4] = [
     Generated {
         protos: &["greeter/v1/greeter.proto"],
         // The same messages under the article's name: the greeter's server answers both.
         described: &["pb/greeter.proto"],
         include: "greeter/proto",
         out: "greeter/src/pb",
-        services: true,
+        servers: true,
+        clients: true,
         descriptors: Some("greeter.bin"),
     },
     Generated {
@@ -38,7 +41,8 @@ const GENERATED: [Generated; 3] = [
         described: &[],
         include: "bench/proto",
         out: "bench/src/pb",
-        services: true,
+        servers: true,
+        clients: true,
         descriptors: None,
     },
     Generated {
@@ -46,8 +50,18 @@ const GENERATED: [Generated; 3] = [
         described: &[],
         include: "interop/proto",
         out: "interop/src/pb",
-        services: false,
+        servers: false,
+        clients: false,
         descriptors: Some("interop.bin"),
+    },
+    Generated {
+        protos: &["grpc/health/v1/health.proto"],
+        described: &[],
+        include: "kit-transport/grpc/proto",
+        out: "kit-transport/grpc/src/pb",
+        servers: true,
+        clients: false,
+        descriptors: Some("health.bin"),
     },
 ];
 
@@ -91,8 +105,8 @@ impl Generated {
         tonic_prost_build::configure()
             // The client takes any service: which transport is the program's choice.
             .build_transport(false)
-            .build_client(self.services)
-            .build_server(self.services)
+            .build_client(self.clients)
+            .build_server(self.servers)
             .out_dir(folder.path())
             .compile_fds(code)?;
         let mut files = read(folder.path())?;

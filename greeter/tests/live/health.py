@@ -1,4 +1,4 @@
-"""Checks and watches the health of the server and of each of its names."""
+"""Checks, watches and lists the health of the server and of each of its names."""
 
 import sys
 
@@ -16,6 +16,10 @@ with grpc.insecure_channel(sys.argv[1], options=[("grpc.enable_http_proxy", 0)])
         watch = health.Watch(asked, timeout=LIMIT)
         assert next(watch).status == SERVING, service
         watch.cancel()
+
+    listed = health.List(health_pb2.HealthListRequest(), timeout=LIMIT).statuses
+    states = {service: state.status for service, state in listed.items()}
+    assert states == {"": SERVING, "greeter.v1.Greeter": SERVING, "pb.Greeter": SERVING}, states
 
     nobody = health_pb2.HealthCheckRequest(service="nobody")
     try:

@@ -4,7 +4,8 @@
 //! name is the server as a whole. `Check` of a name that is not there is
 //! `NOT_FOUND`; `Watch` of one streams `SERVICE_UNKNOWN` and stays open, as
 //! gRPC says (health-checking.md), and so clients wait instead of reconnecting
-//! all the time. A stream ends when its sender of readiness is gone.
+//! all the time. A stream ends when its sender of readiness is gone. `List`
+//! tells all names at once; above [`MAX_LISTED`] it is `RESOURCE_EXHAUSTED`.
 //!
 //! ```
 //! use kit_transport_grpc::Health;
@@ -18,6 +19,10 @@
 //! # let _ = routes;
 //! ```
 
+use self::pb::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus, health_server,
+};
 use std::{
     collections::HashMap,
     fmt,
@@ -27,11 +32,29 @@ use std::{
 use tokio::sync::watch;
 use tokio_stream::{Stream, wrappers::WatchStream};
 use tonic::{Request, Response, Status};
-use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server,
-};
 
-pub use tonic_health::pb::{FILE_DESCRIPTOR_SET, health_server::HealthServer};
+pub use self::pb::health_server::HealthServer;
+
+/// The generated code of `grpc.health.v1`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::pedantic,
+    clippy::use_self,
+    reason = "generated"
+)]
+pub mod pb {
+    include!("pb/grpc.health.v1.rs");
+
+    /// The descriptors of the health check, for a reflection service that is
+    /// not ours.
+    pub const DESCRIPTOR: &[u8] = include_bytes!("pb/health.bin");
+}
+
+/// How many names `List` tells at most, the server as a whole included: as
+/// many as grpc-go does.
+pub const MAX_LISTED: usize = 100;
 
 /// Answers health checks from readiness. See the [module](self).
 #[derive(Debug, Clone)]
@@ -56,10 +79,16 @@ impl Health {
         Self { whole: ready, services: HashMap::new() }
     }
 
-    /// Answers for the service of that name too (`greeter.v1.Greeter`).
+    /// Answers for the service of that name too (`greeter.v1.Greeter`). The
+    /// last readiness of a name counts, that of the empty one too.
     #[must_use]
     pub fn service(mut self, name: impl Into<String>, ready: watch::Receiver<bool>) -> Self {
-        self.services.insert(name.into(), ready);
+        let name = name.into();
+        if name.is_empty() {
+            self.whole = ready;
+        } else {
+            self.services.insert(name, ready);
+        }
         self
     }
 
@@ -77,7 +106,6 @@ impl Health {
     }
 
     fn find(&self, name: &str) -> Option<&watch::Receiver<bool>> {
-        // A service called "" would be the whole, and is not asked for.
         if name.is_empty() { Some(&self.whole) } else { self.services.get(name) }
     }
 }
@@ -91,8 +119,7 @@ impl health_server::Health for Health {
         let ready = self.find(&request.get_ref().service).ok_or_else(|| {
             Status::not_found("no service of that name: ask for \"\", the server as a whole")
         })?;
-        let status = serving(*ready.borrow());
-        Ok(Response::new(HealthCheckResponse { status: status.into() }))
+        Ok(Response::new(state(ready)))
     }
 
     type WatchStream = Changes;
@@ -105,6 +132,21 @@ impl health_server::Health for Health {
         // An unknown name lasts as long as the server does.
         let ready = WatchStream::new(found.unwrap_or(&self.whole).clone());
         Ok(Response::new(Changes { ready, known: found.is_some(), last: None }))
+    }
+
+    async fn list(
+        &self,
+        _request: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        if self.services.len() >= MAX_LISTED {
+            return Err(Status::resource_exhausted(format!(
+                "more than {MAX_LISTED} services: check each by its name"
+            )));
+        }
+        let services = self.services.iter().map(|(name, ready)| (name.clone(), state(ready)));
+        let whole = (String::new(), state(&self.whole));
+        let statuses = services.chain([whole]).collect();
+        Ok(Response::new(HealthListResponse { statuses }))
     }
 }
 
@@ -133,6 +175,10 @@ impl fmt::Debug for Changes {
             .field("last", &self.last)
             .finish_non_exhaustive()
     }
+}
+
+fn state(ready: &watch::Receiver<bool>) -> HealthCheckResponse {
+    HealthCheckResponse { status: serving(*ready.borrow()).into() }
 }
 
 const fn serving(ready: bool) -> ServingStatus {

@@ -3,6 +3,9 @@
 use std::{error::Error, fmt};
 use tonic_reflection::server::{Builder, v1, v1alpha};
 
+/// Described whether or not it is served: the feature `health` is another.
+const HEALTH: &[u8] = include_bytes!("pb/health.bin");
+
 /// A descriptor set that cannot be read.
 #[derive(Debug)]
 pub struct BadDescriptor(tonic_reflection::server::Error);
@@ -41,8 +44,7 @@ pub fn reflection(
 
 fn configure<'b>(descriptors: &[&'b [u8]]) -> Builder<'b> {
     descriptors.iter().fold(
-        Builder::configure()
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET),
+        Builder::configure().register_encoded_file_descriptor_set(HEALTH),
         |builder, descriptor| builder.register_encoded_file_descriptor_set(descriptor),
     )
 }

@@ -3,7 +3,15 @@
 #![cfg(feature = "health")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-use kit_transport_grpc::{Health, health::HealthServer};
+use kit_endpoint::{Fault, Kind, Request};
+use kit_transport_grpc::{
+    CallError, Client, Health,
+    health::{HealthServer, MAX_LISTED},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+};
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -12,8 +20,16 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
     health_client::HealthClient,
 };
+use tower::ServiceExt;
 
 const GREETER: &str = "greeter.v1.Greeter";
+
+/// `HealthListResponse`: tonic's health check has no `List` to try ours with.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Listed {
+    #[prost(map = "string, message", tag = "1")]
+    statuses: HashMap<String, HealthCheckResponse>,
+}
 
 struct Fixture {
     ready: watch::Sender<bool>,
@@ -30,6 +46,22 @@ fn fixture() -> Fixture {
 
 fn of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
+}
+
+type States = BTreeMap<String, ServingStatus>;
+
+async fn list(server: HealthServer<Health>) -> Result<States, CallError> {
+    let encode = |()| Ok::<_, Infallible>(());
+    let decode = |listed: Listed| {
+        let states = listed.statuses.into_iter().map(|(name, state)| (name, state.status()));
+        Ok::<_, Infallible>(states.collect())
+    };
+    let list = Client::new(server, "/grpc.health.v1.Health/List", encode, decode);
+    list.oneshot(Request::new(())).await
+}
+
+fn states<const N: usize>(states: [(&str, ServingStatus); N]) -> States {
+    states.map(|(name, state)| (name.to_owned(), state)).into()
 }
 
 async fn next(stream: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
@@ -93,4 +125,51 @@ async fn a_watch_ends_with_the_process() {
         drop(fixture.ready);
         assert!(stream.next().await.is_none());
     }
+}
+
+#[tokio::test]
+async fn list_tells_the_whole_and_every_name() {
+    use ServingStatus::{NotServing, Serving};
+
+    let (ready, whole) = watch::channel(false);
+    let (greeter, service) = watch::channel(true);
+    let server = Health::new(whole.clone()).services(["pb.Greeter"]).service(GREETER, service);
+    let server = server.into_server();
+    assert_eq!(
+        list(server.clone()).await.unwrap(),
+        states([("", NotServing), ("pb.Greeter", NotServing), (GREETER, Serving)])
+    );
+    ready.send_replace(true);
+    greeter.send_replace(false);
+    assert_eq!(
+        list(server).await.unwrap(),
+        states([("", Serving), ("pb.Greeter", Serving), (GREETER, NotServing)])
+    );
+    let alone = Health::new(whole).into_server();
+    assert_eq!(list(alone).await.unwrap(), states([("", Serving)]));
+}
+
+#[tokio::test]
+async fn a_list_of_more_than_a_hundred_is_refused() {
+    let (_ready, whole) = watch::channel(true);
+    let names = |count: usize| (1..count).map(|number| format!("service{number}"));
+    let most = Health::new(whole.clone()).services(names(MAX_LISTED));
+    assert_eq!(list(most.into_server()).await.unwrap().len(), 100);
+
+    let more = Health::new(whole).services(names(MAX_LISTED + 1));
+    let error = list(more.into_server()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.to_string().contains("by its name"), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_of_the_empty_name_is_the_whole() {
+    use ServingStatus::Serving;
+
+    let (_ready, first) = watch::channel(false);
+    let (_last, last) = watch::channel(true);
+    let server = Health::new(first).service("", last).into_server();
+    assert_eq!(list(server.clone()).await.unwrap(), states([("", Serving)]));
+    let reply = HealthClient::new(server).check(of("")).await.unwrap();
+    assert_eq!(reply.into_inner().status(), Serving);
 }
