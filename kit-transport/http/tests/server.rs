@@ -1,6 +1,7 @@
 //! The server as a service: no sockets. The cases of Go kit's
 //! `transport/http/server_test.go` are here, and what Go kit gets wrong.
 
+#![cfg(all(feature = "json", feature = "query"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;

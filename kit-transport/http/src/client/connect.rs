@@ -20,6 +20,11 @@ type Stream = hyper_rustls::MaybeHttpsStream<TcpStream>;
 #[cfg(not(feature = "tls"))]
 type Stream = TcpStream;
 
+#[cfg(feature = "tls")]
+const PLAIN: fn(TcpStream) -> Stream = Stream::Http;
+#[cfg(not(feature = "tls"))]
+const PLAIN: fn(TcpStream) -> Stream = std::convert::identity;
+
 /// Connects, over TLS where the URI asks for it, within a limit for the whole.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
@@ -74,7 +79,7 @@ impl Service<Uri> for Connector {
         match &mut self.way {
             Way::Plain(tcp) if uri.scheme() == Some(&Scheme::HTTP) => {
                 let tcp = tcp.call(uri);
-                Box::pin(within(limit, async move { tcp.await.map(Into::into) }))
+                Box::pin(within(limit, async move { tcp.await.map(PLAIN) }))
             }
             #[cfg(feature = "tls")]
             Way::Tls(tls)
