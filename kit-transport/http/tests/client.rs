@@ -1,6 +1,7 @@
 //! The client over a service: no sockets. The cases of Go kit's
 //! `transport/http/client_test.go` that this version covers.
 
+#![cfg(all(feature = "json", feature = "query"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
@@ -284,15 +285,27 @@ async fn a_body_can_be_sent_again_whole() {
 
 #[tokio::test]
 async fn a_failure_keeps_its_status_whatever_becomes_of_its_body() {
-    for body in [&["123456789"][..], &["12", "!"], &["1234", "56789", "!"]] {
+    fn is_told<T: std::fmt::Debug>(result: Result<T, CallError>, end: &End, received: u64) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), Kind::ResourceExhausted, "{error:?}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(end.status, Some(StatusCode::TOO_MANY_REQUESTS));
+        assert_eq!(end.outcome, Outcome::Failed(Kind::ResourceExhausted));
+        assert_eq!(end.received, received);
+    }
+    for (body, received) in
+        [(&["123456789"][..], 9), (&["12", "!"], 2), (&["1234", "56789", "!"], 9)]
+    {
         let server = service_fn(move |_: Request<Full<Bytes>>| {
             let reply = Response::builder().status(429).header("retry-after", "3");
             ready(Ok::<_, Infallible>(reply.body(chunks(body)).unwrap()))
         });
-        let client = Client::new(server, five, text).body_limit(8);
-        let error = client.oneshot(Kit::new(())).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::ResourceExhausted, "{error:?}");
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        let ends = Ends::default();
+        let client = Client::new(server, five, text).body_limit(8).finally(ends.hook());
+        is_told(client.oneshot(Kit::new(())).await, &ends.one(), received);
+        let ends = Ends::default();
+        let client = Client::raw(server, five).body_limit(8).finally(ends.hook());
+        is_told(client.oneshot(Kit::new(())).await, &ends.one(), received);
     }
     let announced = answering(503, "text/plain", "123456789");
     let client = Client::new(announced, five, text).body_limit(8);

@@ -301,6 +301,27 @@ async fn a_failure_has_a_limit_and_a_stream_has_none() {
 }
 
 #[tokio::test]
+async fn a_failure_keeps_its_status_whatever_becomes_of_its_body() {
+    for (parts, received) in [(&["12", "345"][..], 5), (&["12"], 2)] {
+        let ends = Ends::default();
+        let (chunks, server) = sending(429, "application/problem+json");
+        let client = StreamClient::new(server, post(), lines()).failure_limit(4);
+        let client = client.hook(ends.faults()).finally(ends.hook());
+        for part in parts {
+            send(&chunks, part);
+        }
+        chunks.send(Err("reset".into())).unwrap();
+        let error = client.oneshot(Kit::new(0)).await.unwrap_err();
+        let CallError::Rejected(rejection) = &error else { panic!("{error:?}") };
+        assert_eq!(rejection.status, 429);
+        let end = ends.one();
+        assert_eq!(end.outcome, Outcome::Failed(Kind::ResourceExhausted));
+        assert_eq!((end.status.unwrap().as_u16(), end.received), (429, received));
+        assert_eq!(ends.heard(), ["endpoint"]);
+    }
+}
+
+#[tokio::test]
 async fn it_asks_for_what_it_reads_unless_told_otherwise() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let look = Arc::clone(&seen);

@@ -1,12 +1,15 @@
-use super::{CallError, Rejection};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use super::{
+    CallError,
+    gathered::{Gathered, rejection},
+};
+use bytes::Bytes;
 use http::response::Parts;
 use http_body::Body;
 use kit_endpoint::Fault;
 use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
 use std::{
-    fmt, mem,
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -34,14 +37,6 @@ pin_project! {
         /// Failed before anything was sent, or at its end.
         Over { error: Option<CallError> },
     }
-}
-
-/// The body as far as it was read. A single chunk, the usual case, is not
-/// copied.
-#[derive(Default)]
-struct Gathered {
-    first: Bytes,
-    all: BytesMut,
 }
 
 // ===== impl CallFuture =====
@@ -130,40 +125,16 @@ impl<F, B, D> State<F, B, D> {
                     watch.sent(*sent);
                     watch.after(head.status, &mut head.headers);
                     let limit = *limit;
-                    if usize::try_from(body.size_hint().lower()).map_or(true, |size| size > limit) {
-                        return Poll::Ready(Err(unread(&head, CallError::TooLarge { limit })));
-                    }
                     let (head, gathered) = (Some(head), Gathered::default());
                     self.set(Self::Read { body, head, gathered, limit, decode });
                 }
-                StateProj::Read { mut body, head, gathered, limit, decode } => {
-                    match ready!(body.as_mut().poll_frame(cx)) {
-                        Some(Ok(frame)) => {
-                            let Ok(data) = frame.into_data() else { continue };
-                            let size = gathered.len() + data.remaining();
-                            watch.received(size as u64);
-                            if size > *limit {
-                                let large = CallError::TooLarge { limit: *limit };
-                                let head = head.as_ref().expect("polled after the reply");
-                                return Poll::Ready(Err(unread(head, large)));
-                            }
-                            let more = usize::try_from(body.size_hint().lower());
-                            gathered.push(data, more.unwrap_or(usize::MAX).min(*limit - size));
-                            continue;
-                        }
-                        Some(Err(error)) => {
-                            let head = head.as_ref().expect("polled after the reply");
-                            return Poll::Ready(Err(unread(head, CallError::Body(error.into()))));
-                        }
-                        None => {}
-                    }
+                StateProj::Read { body, head, gathered, limit, decode } => {
+                    let body = ready!(gathered.poll_whole(body, cx, *limit, watch));
                     let head = head.take().expect("polled after the reply");
-                    let body = mem::take(gathered).into_bytes();
                     if !head.status.is_success() {
-                        let rejection = Rejection::new(head.status, &head.headers, &body);
-                        return Poll::Ready(Err(CallError::Rejected(rejection)));
+                        return Poll::Ready(Err(rejection(&head, body)));
                     }
-                    let response = http::Response::from_parts(head, body);
+                    let response = http::Response::from_parts(head, body?);
                     let reply = decode(&response);
                     return Poll::Ready(reply.map_err(|fault| CallError::Decode(Box::new(fault))));
                 }
@@ -172,38 +143,5 @@ impl<F, B, D> State<F, B, D> {
                 }
             }
         }
-    }
-}
-
-/// A failure is one even if its body cannot be read.
-fn unread(head: &Parts, error: CallError) -> CallError {
-    if head.status.is_success() {
-        return error;
-    }
-    CallError::Rejected(Rejection::new(head.status, &head.headers, b""))
-}
-
-// ===== impl Gathered =====
-
-impl Gathered {
-    fn len(&self) -> usize {
-        self.first.len() + self.all.len()
-    }
-
-    /// Adds a chunk, which `more` bytes will follow, as far as is known.
-    fn push(&mut self, mut data: impl Buf, more: usize) {
-        if self.len() == 0 {
-            self.first = data.copy_to_bytes(data.remaining());
-            return;
-        }
-        if self.all.is_empty() {
-            self.all.reserve(self.first.len() + data.remaining() + more);
-            self.all.put(mem::take(&mut self.first));
-        }
-        self.all.put(data);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }

@@ -2,6 +2,8 @@
 mod connect;
 mod error;
 mod future;
+mod gathered;
+mod head;
 mod not_connected;
 mod open;
 #[cfg(feature = "client")]

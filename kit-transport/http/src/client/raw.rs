@@ -1,12 +1,10 @@
-use super::{CallError, Rejection, future::phase};
+use super::{CallError, future::phase, head::Head};
 use bytes::Buf;
-use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Collected, Limited, combinators::Collect};
 use kit_transport::{Observer, Watch};
 use pin_project_lite::pin_project;
 use std::{
-    error, fmt,
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -22,27 +20,11 @@ pin_project! {
     /// the head of the reply is there. Dropping it cancels the call.
     pub struct RawFuture<F, B, O = ()>
     where
-        B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
         O: Observer,
     {
         watch: Option<Watch<O>>,
         #[pin]
-        state: State<F, B>,
-    }
-}
-
-pin_project! {
-    #[project = StateProj]
-    enum State<F, B>
-    where
-        B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
-    {
-        /// Waiting for the head of the reply.
-        Sent { #[pin] reply: F, sent: u64, limit: usize },
-        /// Reading what a failure says.
-        Failed { #[pin] body: Collect<Limited<B>>, head: Parts },
-        /// Failed before anything was sent, or at its end.
-        Over { error: Option<CallError> },
+        head: Head<F, B>,
     }
 }
 
@@ -62,17 +44,9 @@ pin_project! {
 
 // ===== impl RawFuture =====
 
-impl<F, B, O> RawFuture<F, B, O>
-where
-    B: Body<Error: Into<BoxError>>,
-    O: Observer,
-{
-    pub(super) const fn sent(watch: Watch<O>, reply: F, sent: u64, limit: usize) -> Self {
-        Self { watch: Some(watch), state: State::Sent { reply, sent, limit } }
-    }
-
-    pub(super) const fn failed(watch: Watch<O>, error: CallError) -> Self {
-        Self { watch: Some(watch), state: State::Over { error: Some(error) } }
+impl<F, B, O: Observer> RawFuture<F, B, O> {
+    pub(super) const fn new(watch: Watch<O>, head: Head<F, B>) -> Self {
+        Self { watch: Some(watch), head }
     }
 }
 
@@ -87,41 +61,11 @@ where
 
     #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         let watch = this.watch.as_mut().expect("polled after the reply");
-        let result = loop {
-            match this.state.as_mut().project() {
-                StateProj::Sent { reply, sent, limit } => {
-                    let reply = match ready!(reply.poll(cx)) {
-                        Ok(reply) => reply,
-                        Err(error) => break Err(CallError::unsent(error.into())),
-                    };
-                    let (mut head, body) = reply.into_parts();
-                    watch.sent(*sent);
-                    watch.after(head.status, &mut head.headers);
-                    if head.status.is_success() {
-                        break Ok(http::Response::from_parts(head, body));
-                    }
-                    let body = Limited::new(body, *limit).collect();
-                    this.state.set(State::Failed { body, head });
-                }
-                StateProj::Failed { body, head } => {
-                    // A failure is one even if its body cannot be read.
-                    let body = ready!(body.poll(cx)).map(Collected::to_bytes);
-                    let body = body.unwrap_or_default();
-                    watch.received(body.len() as u64);
-                    let rejection = Rejection::new(head.status, &head.headers, &body);
-                    break Err(CallError::Rejected(rejection));
-                }
-                StateProj::Over { error } => {
-                    break Err(error.take().expect("polled after the reply"));
-                }
-            }
-        };
-        // What is left of a failure goes now, not when the caller drops us.
-        this.state.set(State::Over { error: None });
+        let reply = ready!(this.head.poll(cx, watch));
         let mut watch = this.watch.take().expect("it was there when this poll began");
-        Poll::Ready(match result {
+        Poll::Ready(match reply {
             Ok(reply) => Ok(reply.map(|body| RawBody::new(body, watch))),
             Err(error) => {
                 watch.failed_at(phase(&error), &error);
@@ -132,11 +76,7 @@ where
     }
 }
 
-impl<F, B, O> fmt::Debug for RawFuture<F, B, O>
-where
-    B: Body<Error: Into<BoxError>>,
-    O: Observer,
-{
+impl<F, B, O: Observer> fmt::Debug for RawFuture<F, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawFuture").finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-use super::{CallError, CallFuture, Raw, RawBody, RawFuture};
+use super::{CallError, CallFuture, Raw, RawBody, RawFuture, head::Head};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName};
 use http_body::Body;
@@ -261,9 +261,9 @@ where
             Ok(outgoing) => {
                 let sent = outgoing.body().len() as u64;
                 let reply = self.service.call(outgoing.map(Full::new));
-                RawFuture::sent(watch, reply, sent, self.limit)
+                RawFuture::new(watch, Head::sent(reply, sent, self.limit))
             }
-            Err(error) => RawFuture::failed(watch, error),
+            Err(error) => RawFuture::new(watch, Head::failed(error)),
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::{CallError, Rejection, open::OpenFuture, replies::Replies};
+use super::{CallError, Rejection, head::Head, open::OpenFuture, replies::Replies};
 use crate::stream::ReadItems;
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
@@ -164,16 +164,17 @@ where
         };
         let call = Call::new(Protocol::Http, method, headers).route(self.route);
         let watch = Watch::new(self.hook.before(&call, &mut extensions));
-        let mut outgoing = match encoded {
-            Ok(outgoing) => outgoing,
-            Err(fault) => return OpenFuture::failed(watch, CallError::Encode(Box::new(fault))),
+        let head = match encoded {
+            Ok(mut outgoing) => {
+                propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
+                let accept = HeaderValue::from_static(self.read.accept());
+                outgoing.headers_mut().entry(header::ACCEPT).or_insert(accept);
+                let sent = outgoing.body().len() as u64;
+                Head::sent(self.service.call(outgoing.map(Full::new)), sent, self.limit)
+            }
+            Err(fault) => Head::failed(CallError::Encode(Box::new(fault))),
         };
-        propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
-        let accept = HeaderValue::from_static(self.read.accept());
-        outgoing.headers_mut().entry(header::ACCEPT).or_insert(accept);
-        let sent = outgoing.body().len() as u64;
-        let reply = self.service.call(outgoing.map(Full::new));
-        OpenFuture::sent(watch, reply, sent, self.limit, self.read.clone())
+        OpenFuture::new(watch, self.read.clone(), head)
     }
 }
 
