@@ -12,7 +12,11 @@ use http::uri::PathAndQuery;
 use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
 use kit_transport_grpc::GrpcLayer;
-use tokio::sync::{mpsc, watch};
+use std::time::Duration;
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
 use tonic::{Code, Status, Streaming, service::Routes};
 use tonic_health::pb::{
@@ -20,6 +24,9 @@ use tonic_health::pb::{
 };
 use tonic_prost::ProstCodec;
 use tower::Layer;
+
+/// More than anything here takes, by a clock that moves when nothing else does.
+const LIMIT: Duration = Duration::from_hours(1);
 
 fn serving() -> (Routes, watch::Sender<bool>) {
     measured(Prometheus::new())
@@ -88,11 +95,17 @@ fn names(names: &[&str]) -> GreetingsRequest {
     GreetingsRequest { names: names.iter().copied().map(str::to_owned).collect() }
 }
 
+async fn next(
+    replies: &mut Streaming<GreetingResponse>,
+) -> Result<Option<GreetingResponse>, Status> {
+    timeout(LIMIT, replies.message()).await.unwrap()
+}
+
 /// All of a stream: what it says, and the status that ends it.
 async fn all(mut replies: Streaming<GreetingResponse>) -> (Vec<String>, Option<Status>) {
     let mut said = Vec::new();
     loop {
-        match replies.message().await {
+        match next(&mut replies).await {
             Ok(Some(reply)) => said.push(reply.greeting),
             Ok(None) => return (said, None),
             Err(status) => return (said, Some(status)),
@@ -100,7 +113,7 @@ async fn all(mut replies: Streaming<GreetingResponse>) -> (Vec<String>, Option<S
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_generated_client_is_greeted_by_name_after_name() {
     assert_eq!(GREETINGS, "/greeter.v1.Greeter/Greetings");
     let asked = names(&["Ada", "Zoë", "Ada"]);
@@ -110,22 +123,23 @@ async fn the_generated_client_is_greeted_by_name_after_name() {
     assert!(status.is_none(), "{status:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_chat_answers_each_name_before_the_next_is_said() {
     assert_eq!(CHAT, "/greeter.v1.Greeter/Chat");
     let (say, hellos) = mpsc::unbounded_channel();
     let mut client = GreeterClient::new(serving().0);
-    let mut replies = client.chat(UnboundedReceiverStream::new(hellos)).await.unwrap().into_inner();
+    let replies = timeout(LIMIT, client.chat(UnboundedReceiverStream::new(hellos))).await.unwrap();
+    let mut replies = replies.unwrap().into_inner();
     for name in ["Ada", "Zoë"] {
         say.send(hello(name)).unwrap();
-        let reply = replies.message().await.unwrap().unwrap();
+        let reply = next(&mut replies).await.unwrap().unwrap();
         assert_eq!(reply.greeting, format!("Hello, {name}!"));
     }
     drop(say);
-    assert!(replies.message().await.unwrap().is_none());
+    assert!(next(&mut replies).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_bad_name_amid_a_stream_is_its_trailing_status_in_the_words_of_the_greeting() {
     let long = "a".repeat(257);
     for name in ["", &long] {
@@ -145,7 +159,7 @@ async fn a_bad_name_amid_a_stream_is_its_trailing_status_in_the_words_of_the_gre
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_can_be_told_before_the_stream_is_the_status_of_the_call() {
     let many = ["Ada"; 51];
     for (asked, advice) in [
@@ -160,14 +174,15 @@ async fn what_can_be_told_before_the_stream_is_the_status_of_the_call() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_chat_that_the_caller_gives_up_is_cancelled() {
     let metrics = Prometheus::new();
     let (say, hellos) = mpsc::unbounded_channel();
     let mut client = GreeterClient::new(measured(metrics.clone()).0);
-    let mut replies = client.chat(UnboundedReceiverStream::new(hellos)).await.unwrap().into_inner();
+    let replies = timeout(LIMIT, client.chat(UnboundedReceiverStream::new(hellos))).await.unwrap();
+    let mut replies = replies.unwrap().into_inner();
     say.send(hello("Ada")).unwrap();
-    replies.message().await.unwrap().unwrap();
+    next(&mut replies).await.unwrap().unwrap();
     drop(replies);
     assert!(say.is_closed(), "its requests are still read");
     let count = r#"endpoint_duration_seconds_count{endpoint="chat",kind="CANCELLED"} 1"#;
