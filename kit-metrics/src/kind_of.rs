@@ -1,7 +1,5 @@
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use kit_endpoint::{AnyError, Fault, GrpcStatus, HttpStatus, Kind, ServerFaults};
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Says what kind of failure a result is: the label of a metric.
 ///
@@ -91,7 +89,7 @@ impl<E> KindOfEnd<E> for HttpStatus {
 impl<B, E> KindOf<http::Response<B>, E> for GrpcStatus {
     fn kind_of(&self, result: Result<&http::Response<B>, &E>) -> Option<Kind> {
         match result {
-            Ok(response) => match status(response.headers()) {
+            Ok(response) => match Kind::from_grpc_status(response.headers()) {
                 Some(status) => status.err(),
                 None if response.status().is_success() => None,
                 None => Some(Kind::from_http_status_of_grpc(response.status())),
@@ -106,16 +104,11 @@ impl<E> KindOfEnd<E> for GrpcStatus {
         match end {
             // Trailers without a status are a cut reply. No trailers at all
             // are not: the headers may have had the status.
-            Ok(Some(trailers)) => status(trailers).unwrap_or(Err(Kind::Unknown)).err(),
+            Ok(Some(trailers)) => {
+                Kind::from_grpc_status(trailers).unwrap_or(Err(Kind::Unknown)).err()
+            }
             Ok(None) => None,
             Err(_) => Some(Kind::Unknown),
         }
     }
-}
-
-/// Reads the gRPC status, if there is one.
-fn status(headers: &HeaderMap) -> Option<Result<(), Kind>> {
-    let code = headers.get(GRPC_STATUS)?;
-    let code = code.to_str().ok().and_then(|code| code.parse().ok());
-    Some(code.map_or(Some(Kind::Unknown), Kind::from_grpc_code).map_or(Ok(()), Err))
 }

@@ -656,15 +656,21 @@ async fn a_reply_whose_body_is_not_sent_is_over_with_its_head() {
 
 #[tokio::test]
 async fn a_status_of_grpc_in_the_trailers_is_the_outcome() {
-    let (ends, (upstream, body)) = (Ends::default(), frames());
-    let proxy = Proxy::new(base(), once(body)).unwrap().finally(ends.hook());
-    let response = proxy.oneshot(get("/")).await.unwrap();
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static("5"));
-    upstream.send(Ok(Frame::trailers(trailers))).unwrap();
-    drop(upstream);
-    response.into_body().collect().await.unwrap();
-    assert_eq!(ends.one().outcome, Outcome::Failed(Kind::NotFound));
+    for (status, outcome) in [
+        ("0", Outcome::Replied),
+        ("5", Outcome::Failed(Kind::NotFound)),
+        ("five", Outcome::Failed(Kind::Unknown)),
+    ] {
+        let (ends, (upstream, body)) = (Ends::default(), frames());
+        let proxy = Proxy::new(base(), once(body)).unwrap().finally(ends.hook());
+        let response = proxy.oneshot(get("/")).await.unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static(status));
+        upstream.send(Ok(Frame::trailers(trailers))).unwrap();
+        drop(upstream);
+        response.into_body().collect().await.unwrap();
+        assert_eq!(ends.one().outcome, outcome);
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 use super::Unproxied;
 use bytes::{Buf, Bytes};
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use kit_endpoint::{Expired, Kind};
 use kit_transport::{Observer, Phase, Watch};
@@ -204,7 +203,8 @@ where
                     *this.sent += data.len() as u64;
                     this.watch.sent(*this.sent);
                 }
-                if let Some(kind) = frame.trailers_ref().and_then(grpc_failure) {
+                // gRPC tells the outcome in its trailers.
+                if let Some(Err(kind)) = frame.trailers_ref().and_then(Kind::from_grpc_status) {
                     this.watch.failed_with(kind, None);
                 }
                 frame.is_trailers() || this.source.is_end_stream()
@@ -248,10 +248,4 @@ impl<B: Body> Source<B> {
             Self::Said { bytes } => bytes.is_empty(),
         }
     }
-}
-
-/// The outcome that gRPC tells in its trailers.
-fn grpc_failure(trailers: &HeaderMap) -> Option<Kind> {
-    let code = trailers.get("grpc-status")?.to_str().ok()?;
-    Kind::from_grpc_code(code.parse().unwrap_or(u32::MAX))
 }
