@@ -272,6 +272,31 @@ async fn a_stream_ends_once_as_it_really_did() {
 }
 
 #[tokio::test]
+async fn a_stream_without_replies_ends_with_its_head() {
+    for (status, outcome) in [("0", Outcome::Replied), ("5", Outcome::Failed(Kind::NotFound))] {
+        let (ends, heard) = (Ends::default(), Heard::default());
+        let server = service_fn(move |_: Sent| {
+            let reply = Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", status);
+            ready(Ok::<_, Infallible>(reply.body(Body::empty()).unwrap()))
+        });
+        let client = Client::server_streaming(server, PATH, encode, decode)
+            .after(move |headers| assert_eq!(headers["grpc-status"], status))
+            .hook(heard.hook())
+            .finally(ends.finally());
+        let replies = client.oneshot(ada()).await;
+        assert_eq!(ends.outcomes(), [outcome], "before anybody asks for a reply");
+        if let Ok(mut replies) = replies {
+            assert!(replies.next().await.is_none());
+        }
+        let end = ends.one();
+        assert_eq!((end.status, end.received), (Some(StatusCode::OK), 0));
+        assert_eq!(heard.take().len(), usize::from(status != "0"));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_requests_is_counted_and_its_fault_is_one_of_writing() {
     fn names(last: Option<Wrong>) -> Request<impl Stream<Item = Result<String, Wrong>> + Send> {
         let names = ["Ada", "Ada"].map(|name| Ok(name.to_owned()));

@@ -190,6 +190,21 @@ async fn a_reply_that_is_not_grpc_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_head_that_has_the_status_is_the_end() {
+    for (status, outcome) in [("0", Outcome::Replied), ("5", Outcome::Failed(Kind::NotFound))] {
+        let ends = Ends::default();
+        let server = service_fn(move |_: http::Request<_>| {
+            let reply = http::Response::builder().header("grpc-status", status);
+            ready(Ok::<_, Infallible>(reply.body(tonic::body::Body::empty()).unwrap()))
+        });
+        let service = GrpcLayer::new().finally(ends.finally()).layer(server);
+        let _reply = service.oneshot(call()).await.unwrap();
+        let end = ends.one();
+        assert_eq!((end.outcome, end.status, end.sent), (outcome, Some(http::StatusCode::OK), 0));
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_the_inner_service_is_the_end() {
     let ends = Ends::default();
     let broken = service_fn(|_: http::Request<_>| {
