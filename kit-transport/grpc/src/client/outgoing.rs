@@ -4,7 +4,10 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
 };
 use tokio_stream::Stream;
@@ -23,14 +26,16 @@ pin_project! {
 
 /// What joins the two directions of a call: each ends the other.
 #[derive(Debug, Default)]
-pub(super) struct Link(Mutex<State>);
+pub(super) struct Link {
+    /// Nobody waits for replies any more. It is read at each message.
+    over: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// Why the requests ended before their time.
     fault: Option<Box<dyn Fault>>,
-    /// Nobody waits for replies any more.
-    over: bool,
     waker: Option<Waker>,
 }
 
@@ -61,47 +66,61 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        if this.link.is_over(cx) {
+        if this.link.is_over() {
             // The connection keeps our half of the stream, and resets it now.
             this.stream.set(None);
-            return Poll::Ready(Some(Err(Status::cancelled("the call is given up"))));
+            return Poll::Ready(Some(Err(given_up())));
         }
-        let message: Result<M, Box<dyn Fault>> = match ready!(stream.poll_next(cx)) {
-            Some(Ok(item)) => match (this.encode)(item) {
+        let fault: Box<dyn Fault> = match stream.poll_next(cx) {
+            Poll::Ready(Some(Ok(item))) => match (this.encode)(item) {
                 Ok(message) => match this.options.check(&message) {
-                    Ok(()) => Ok(message),
-                    Err(large) => Err(Box::new(large)),
+                    Ok(()) => return Poll::Ready(Some(Ok(message))),
+                    Err(large) => Box::new(large),
                 },
-                Err(fault) => Err(Box::new(fault)),
+                Err(fault) => Box::new(fault),
             },
-            Some(Err(fault)) => Err(Box::new(fault)),
-            None => {
+            Poll::Ready(Some(Err(fault))) => Box::new(fault),
+            Poll::Ready(None) => {
                 this.stream.set(None);
                 return Poll::Ready(None);
             }
+            Poll::Pending => {
+                ready!(this.link.poll_over(cx));
+                this.stream.set(None);
+                return Poll::Ready(Some(Err(given_up())));
+            }
         };
-        Poll::Ready(Some(message.map_err(|fault| {
-            this.stream.set(None);
-            this.link.lock(|state| state.fault = Some(fault));
-            Status::cancelled("the stream of requests failed")
-        })))
+        this.stream.set(None);
+        this.link.lock(|state| state.fault = Some(fault));
+        Poll::Ready(Some(Err(Status::cancelled("the stream of requests failed"))))
     }
+}
+
+#[cold]
+fn given_up() -> Status {
+    Status::cancelled("the call is given up")
 }
 
 // ===== impl Link =====
 
 impl Link {
     fn lock<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn is_over(&self, cx: &Context<'_>) -> bool {
-        self.lock(|state| {
-            if !state.over && !state.waker.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
-                state.waker = Some(cx.waker().clone());
-            }
-            state.over
-        })
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Waits until nobody waits for replies any more. Only a stream that lets
+    /// wait asks: one that does not looks at each message.
+    fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        self.lock(|state| match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        });
+        // After the waker is there, so that either side sees the other.
+        if self.is_over() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -116,10 +135,8 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let waker = self.0.lock(|state| {
-            state.over = true;
-            state.waker.take()
-        });
+        self.0.over.store(true, Ordering::Release);
+        let waker = self.0.lock(|state| state.waker.take());
         if let Some(waker) = waker {
             waker.wake();
         }

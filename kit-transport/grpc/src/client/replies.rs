@@ -71,40 +71,42 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         let Some(call) = this.call else { return Poll::Ready(None) };
-        let item = match Pin::new(&mut call.messages).poll_next(cx) {
+        let error = match Pin::new(&mut call.messages).poll_next(cx) {
             // The first item is never dropped for the timer. A stream that
             // never waits must not outlive its deadline, though.
             Poll::Ready(Some(Ok(message))) => {
-                let late = this.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-                if std::mem::replace(this.begun, true) && late {
-                    Some(Err(Expired::new(true).into()))
+                if let Some(deadline) = *this.deadline
+                    && std::mem::replace(this.begun, true)
+                    && Instant::now() >= deadline
+                {
+                    Some(Expired::new(true).into())
                 } else {
-                    let reply = (this.decode)(message);
-                    Some(reply.map_err(|fault| CallError::Decode(Box::new(fault))))
+                    match (this.decode)(message) {
+                        Ok(reply) => return Poll::Ready(Some(Ok(reply))),
+                        Err(fault) => Some(CallError::Decode(Box::new(fault))),
+                    }
                 }
             }
             Poll::Ready(Some(Err(status))) => {
                 let fault = call.waiting.as_ref().and_then(Waiting::fault);
-                Some(Err(fault.unwrap_or_else(|| {
+                Some(fault.unwrap_or_else(|| {
                     CallError::from(Rejection::read(status)).or_expired(*this.deadline)
-                })))
+                }))
             }
             // A server may take half a stream for the whole.
-            Poll::Ready(None) => call.waiting.as_ref().and_then(Waiting::fault).map(Err),
+            Poll::Ready(None) => call.waiting.as_ref().and_then(Waiting::fault),
             Poll::Pending => {
                 let Some(deadline) = *this.deadline else { return Poll::Pending };
                 let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                Some(Err(Expired::new(true).into()))
+                Some(Expired::new(true).into())
             }
         };
-        if !matches!(item, Some(Ok(_))) {
-            *this.call = None;
-            this.watch.end(item.as_ref().and_then(|item| item.as_ref().err()));
-        }
-        Poll::Ready(item)
+        *this.call = None;
+        this.watch.end(error.as_ref());
+        Poll::Ready(error.map(Err))
     }
 }
 
