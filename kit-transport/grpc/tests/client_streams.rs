@@ -4,6 +4,7 @@
 
 mod support;
 
+use http_body_util::BodyExt;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
@@ -32,7 +33,7 @@ use tokio::{
     time::{Instant, advance, sleep},
 };
 use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
-use tokio_test::{assert_pending, task};
+use tokio_test::{assert_pending, assert_ready, task};
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -472,6 +473,36 @@ async fn compression_that_was_not_asked_for_is_the_other_sides_fault() {
     });
     let client = Client::server_streaming(service, GREETINGS, encode, decode);
     assert_eq!(client.oneshot(name("Ada")).await.unwrap_err().kind(), Kind::Internal);
+}
+
+// ===== the end of the call =====
+
+#[tokio::test]
+async fn requests_end_with_their_call_whether_or_not_they_wait() {
+    let (give, mut bodies) = mpsc::unbounded_channel();
+    let carries = service_fn(move |request: http::Request<Body>| {
+        give.send(request.into_body()).unwrap();
+        std::future::pending::<Result<http::Response<Body>, Infallible>>()
+    });
+    let client = Client::client_streaming(carries, GATHER, encode, decode);
+
+    let endless = std::iter::repeat_with(|| Ok::<_, Wrong>("Ada".to_owned()));
+    let mut call = task::spawn(client.clone().oneshot(Request::new(tokio_stream::iter(endless))));
+    assert_pending!(call.poll());
+    let mut body = bodies.try_recv().unwrap();
+    assert!(body.frame().await.unwrap().unwrap().is_data());
+    drop(call);
+    assert!(body.frame().await.unwrap().is_err());
+
+    let silent = tokio_stream::pending::<Result<String, Wrong>>();
+    let mut call = task::spawn(client.oneshot(Request::new(silent)));
+    assert_pending!(call.poll());
+    let mut body = bodies.try_recv().unwrap();
+    let mut frame = task::spawn(body.frame());
+    assert_pending!(frame.poll());
+    drop(call);
+    assert!(frame.is_woken());
+    assert!(assert_ready!(frame.poll()).unwrap().is_err());
 }
 
 // ===== over a connection =====
