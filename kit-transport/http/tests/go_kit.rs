@@ -152,7 +152,7 @@ impl Observer for Head {
     }
 
     fn finish(self, end: &End) {
-        let status = end.status.unwrap().as_u16();
+        let status = end.status.map_or(0, |status| status.as_u16());
         self.0.0.lock().unwrap().push(format!("{status} {} {} {}", self.1, end.sent, end.received));
     }
 }
