@@ -19,6 +19,7 @@ pages! {
     "errors" Errors,
     "deadlines" Deadlines,
     "transports" Transports,
+    "clients" Clients,
     "streams" Streams,
     "layers" Layers,
     "metrics" Metrics,
