@@ -1,5 +1,5 @@
-//! The client over a service: no sockets. The cases of Go kit's
-//! `transport/http/client_test.go` that this version covers.
+//! The client over a service: no sockets. Which of Go kit's cases is which test
+//! here says `go_kit.rs`.
 
 #![cfg(all(feature = "json", feature = "query"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]

@@ -1,5 +1,5 @@
-//! The server as a service: no sockets. The cases of Go kit's
-//! `transport/http/server_test.go` are here, and what Go kit gets wrong.
+//! The server as a service: no sockets. Which of Go kit's cases is which test
+//! here says `go_kit.rs`; and what Go kit gets wrong.
 
 #![cfg(all(feature = "json", feature = "query"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
