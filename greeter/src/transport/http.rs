@@ -10,6 +10,7 @@ use http::{Request, StatusCode, header};
 use kit_endpoint::{Endpoint, Kind};
 use kit_transport::Hook;
 use kit_transport_http::{DecodeError, Server, json, nothing, query, refuse, sse};
+use tower::ServiceBuilder;
 use tower_http::{compression::CompressionLayer, sensitive_headers::SetSensitiveHeadersLayer};
 
 /// What is here, for who asks for something else.
@@ -43,9 +44,13 @@ where
         .route("/greetings", open(greetings, "/greetings"))
         .route("/health", open(health, "/health"))
         .fallback_service(unrouted(Kind::NotFound))
-        .layer(cors::readable())
-        .layer(CompressionLayer::new())
-        .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
+        // As one: each layer of a router boxes its request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
+                .layer(CompressionLayer::new())
+                .layer(cors::readable()),
+        )
 }
 
 /// Decodes the names in a query, each a parameter of its own.
