@@ -14,7 +14,9 @@ async fn main() -> Result<(), BoxError> {
     let refuse = |open: Open| Ok(Response::from(AsHttp::reply(&open)));
     let limits = Limits { failures: 1, ..Limits::default() };
     let breaker = BreakerLayer::new(limits).classify(AnyError).refuse(refuse);
-    let client = ServiceBuilder::new().layer(breaker).service(Client::new());
+    // No proxy, whatever the environment says: the port is this machine's.
+    let client = Client::builder().no_proxy().build()?;
+    let client = ServiceBuilder::new().layer(breaker).service(client);
 
     let ask = || format!("http://{gone}/").parse().map(|url| Request::new(Method::GET, url));
     let error = client.clone().oneshot(ask()?).await.expect_err("nobody is there");

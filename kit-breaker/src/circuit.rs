@@ -60,7 +60,7 @@ enum Tripped {
     /// The gate counts.
     No,
     Open {
-        until: Instant,
+        since: Instant,
     },
     HalfOpen {
         probing: bool,
@@ -154,7 +154,8 @@ impl Circuit {
     fn admit_probe(&self) -> Result<Permit, Open> {
         let mut tripped = self.tripped();
         let retry_after = match *tripped {
-            Tripped::Open { until } => until.saturating_duration_since(Instant::now()),
+            // Never `since + cooldown`: a cooldown may be for ever.
+            Tripped::Open { since } => self.shared.limits.cooldown.saturating_sub(since.elapsed()),
             // How long the probe takes nobody knows; a cooldown is the most
             // that its failure adds.
             Tripped::HalfOpen { probing: true } => self.shared.limits.cooldown,
@@ -190,7 +191,7 @@ impl Circuit {
 
     fn open(&self, era: u32) {
         let mut tripped = self.tripped();
-        *tripped = Tripped::Open { until: Instant::now() + self.shared.limits.cooldown };
+        *tripped = Tripped::Open { since: Instant::now() };
         self.shared.gate.store(gate(era, TRIPPED), Ordering::Release);
         self.shared.opened.fetch_add(1, Ordering::Relaxed);
         drop(tripped);

@@ -190,6 +190,16 @@ async fn a_limit_of_zero_acts_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cooldown_may_be_for_ever() {
+    let limits = Limits { failures: 1, cooldown: Duration::MAX };
+    let (mut breaker, mut handle): (Breaker, Handle) =
+        mock::spawn_layer(BreakerLayer::new(limits).classify(AnyError));
+    fail(&mut breaker, &mut handle);
+    advance(Duration::from_hours(1000)).await;
+    refuse(&mut breaker);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_from_before_the_outage_proves_nothing_after_it() {
     let (mut breaker, mut handle) = breaker(1);
     assert_ready_ok!(breaker.poll_ready());

@@ -75,7 +75,7 @@ pub mod retry;
 pub use self::{
     address::{Address, Host, InvalidAddress},
     backoff::Backoff,
-    balance::{Balancer, RoundRobin},
+    balance::{Balancer, Random, RoundRobin},
     endpointer::{Endpointer, Endpoints, Member},
     error::{NoEndpoints, NotDeregistered, NotRegistered},
     instance::Instance,

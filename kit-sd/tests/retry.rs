@@ -190,6 +190,16 @@ async fn a_function_may_say_what_is_tried_again() {
     assert_eq!(call(&script, 3, aborted).unwrap(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_function_that_says_no_ends_it_with_the_error_as_it_was() {
+    let script = Script::new(&[(Kind::Aborted, true), (Kind::Unavailable, false)]);
+    let aborted = |_: &Request<()>, error: &Failed| error.kind == Kind::Aborted;
+    let gave_up = call(&script, 999, aborted).unwrap_err();
+    assert_eq!(gave_up.attempts().len(), 2);
+    let last = gave_up.into_last().unwrap();
+    assert_eq!((last.kind, last.ran), (Kind::Unavailable, false));
+}
+
 #[tokio::test]
 async fn it_is_refused_only_if_no_attempt_ran() {
     let never_ran = Script::new(&[(Kind::Unavailable, false); 2]);

@@ -1,13 +1,14 @@
 //! Choosing one endpoint of many.
 //!
 //! A [`Balancer`] is asked anew for each attempt, so it always chooses from
-//! the endpoints as they are now. [`RoundRobin`] takes them in turn. Write
-//! your own over [`Endpoints`](crate::Endpoints): choosing takes `&self`, no
-//! lock, and no longer than reading the set.
+//! the endpoints as they are now. [`RoundRobin`] takes them in turn,
+//! [`Random`] takes any. Write your own over [`Endpoints`](crate::Endpoints):
+//! choosing takes `&self`, no lock, and no longer than reading the set.
 
+mod random;
 mod round_robin;
 
-pub use self::round_robin::RoundRobin;
+pub use self::{random::Random, round_robin::RoundRobin};
 use crate::NoEndpoints;
 use std::sync::Arc;
 
