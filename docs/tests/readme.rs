@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -53,6 +53,68 @@ fn every_feature_has_a_test_that_is_there() {
         let is_there =
             source.contains(&format!("fn {name}(")) || source.contains(&format!("!({name},"));
         assert!(is_there, "{feature}: there is no {name} in {file}");
+    }
+}
+
+/// The words between quotes.
+fn quoted(text: &str) -> impl Iterator<Item = String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// The features of a manifest, and what each turns on.
+fn features(manifest: &str) -> BTreeMap<String, Vec<String>> {
+    let section = manifest.split("\n[features]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap();
+    let lines = section.lines().filter(|line| !line.starts_with('#'));
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let features = text.split(']').filter_map(|feature| feature.split_once(" = ["));
+    features.map(|(name, on)| (name.trim().to_owned(), quoted(on).collect())).collect()
+}
+
+/// The second of the two commands has to run what it says it runs: a test that
+/// is compiled only with a feature is silently none without it.
+#[test]
+fn the_tests_of_every_feature_run() {
+    let docs = read("docs/Cargo.toml");
+    let workspace = read("Cargo.toml");
+    let mut known = 0;
+    for library in libraries() {
+        let begins = |line: &&str| line.starts_with(&format!("{library} = {{ path"));
+        let folder = workspace.lines().find(begins).and_then(|line| quoted(line).next()).unwrap();
+        let features = features(&read(&format!("{folder}/Cargo.toml")));
+        let used = |line: &&str| {
+            line.starts_with(&format!("{library} =")) || line.starts_with(&format!("{library}."))
+        };
+        let used = docs.lines().find(used).unwrap_or_else(|| panic!("docs lack {library}"));
+        let mut on: Vec<String> = quoted(used).chain(["default".to_owned()]).collect();
+        let mut at = 0;
+        while at < on.len() {
+            on.extend(features.get(&on[at]).cloned().unwrap_or_default());
+            at += 1;
+        }
+        for feature in features.keys().filter(|feature| *feature != "default") {
+            assert!(on.contains(feature), "docs/Cargo.toml: {library} lacks {feature}");
+            known += 1;
+        }
+    }
+    assert!(known > 15, "{known} features");
+}
+
+#[test]
+fn every_member_of_the_workspace_is_in_the_context_of_the_image() {
+    let ignored = read(".dockerignore");
+    let members = read("Cargo.toml");
+    let members = members.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    for member in quoted(members) {
+        let folder = member.split('/').next().unwrap();
+        let is_in = |line: &str| {
+            let line = line.strip_prefix('!').unwrap_or_default();
+            line == folder
+                || line
+                    .strip_suffix('*')
+                    .is_some_and(|start| !start.is_empty() && folder.starts_with(start))
+        };
+        assert!(ignored.lines().any(is_in), ".dockerignore: {folder}");
     }
 }
 
