@@ -7,6 +7,7 @@
 //! the same allocator, around the same functions.
 
 mod client;
+mod ids;
 pub mod layers;
 mod server;
 mod waste;
@@ -14,7 +15,8 @@ mod work;
 
 pub use self::{
     client::{port_and_job, runtime, work_on_demand},
-    server::{job, serve_one},
+    ids::Ids,
+    server::{job, serve_one, serve_until_told},
     waste::{LITTER, SLOWER, TURN, TURNS, slow_down, spin},
     work::{EmptyName, Greeting, Hello, LIMIT, Many, echo, greet, greeting},
 };

@@ -1,14 +1,14 @@
 //! How a program of either side serves.
 
-use crate::{BoxError, runtime, say};
+use crate::{BoxError, runtime, say, slow_down};
 use http::{Request, Response};
 use hyper::{body::Body, body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::net::Ipv4Addr;
-use tokio::net::TcpListener;
+use std::{io, net::Ipv4Addr, thread};
+use tokio::{net::TcpListener, runtime::Builder, sync::oneshot};
 
 /// Returns what this program is to serve, its first argument.
 ///
@@ -46,6 +46,35 @@ where
             builder.http1().timer(TokioTimer::new());
             builder.http2().timer(TokioTimer::new());
             builder.serve_connection(TokioIo::new(stream), service).await
+        });
+    });
+    served?;
+    say(format_args!("{} {}", counted.count_total, counted.bytes_total))
+}
+
+/// Lets `serve` serve, which says on standard output at which port, until
+/// standard input ends; then says how many allocations that took, of how many
+/// bytes.
+///
+/// # Errors
+///
+/// Fails if `serve` does.
+pub fn serve_until_told<F>(serve: impl FnOnce() -> F) -> Result<(), BoxError>
+where
+    F: Future<Output = Result<(), BoxError>>,
+{
+    // Nothing within the greeter can be slowed down: what drives it is, each
+    // time that it waits for the next request.
+    let runtime = Builder::new_current_thread().enable_all().on_thread_park(slow_down).build()?;
+    let (tell, told) = oneshot::channel();
+    thread::spawn(move || tell.send(io::copy(&mut io::stdin().lock(), &mut io::sink())));
+    let mut served = Ok(());
+    let counted = allocation_counter::measure(|| {
+        served = runtime.block_on(async {
+            tokio::select! {
+                served = serve() => served,
+                _ = told => Ok(()),
+            }
         });
     });
     served?;

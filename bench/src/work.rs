@@ -13,14 +13,14 @@ use tokio_stream::Stream;
 pub const LIMIT: usize = 2 << 20;
 
 /// Asks for a greeting.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 pub struct Hello {
     /// Whom to greet.
     pub name: String,
 }
 
 /// A greeting.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 pub struct Greeting {
     /// What it says.
     pub greeting: String,

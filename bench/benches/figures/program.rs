@@ -4,6 +4,7 @@ use crate::{
     BoxError,
     count::{callgrind, collected, scratch},
 };
+use greeter::pb::{GreetingRequest, greeter_client::GreeterClient};
 use kit_bench::{
     LITTER, TURNS,
     pb::{Ask, bench_client::BenchClient},
@@ -24,10 +25,14 @@ use tonic::transport::Channel;
 pub(crate) enum Job {
     /// `GET /greeting?name=Ada`, with the headers of a browser's `fetch`.
     Get,
+    /// The same, of the greeter.
+    Hello,
     /// `POST /echo` of so many bytes.
     Echo(usize),
     /// A unary call.
     Greet,
+    /// The greeter's.
+    Greeting,
     /// A message of one call of these shapes.
     Many,
     Gather,
@@ -77,7 +82,7 @@ enum Driver {
     },
     Grpc {
         runtime: Runtime,
-        client: BenchClient<Channel>,
+        channel: Channel,
         job: Job,
     },
     /// A client, by its standard input.
@@ -105,7 +110,7 @@ impl Job {
 
     fn driver(self, port: u16) -> Result<Driver, BoxError> {
         let (request, expect) = match self {
-            Self::Get => {
+            Self::Get | Self::Hello => {
                 const GET: &[u8] = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
                     user-agent: kit-bench\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n";
                 (GET.to_vec(), r#"{"greeting":"Hello, Ada!"}"#.len())
@@ -122,8 +127,8 @@ impl Job {
             job => {
                 let runtime = kit_bench::runtime()?;
                 let channel = Channel::from_shared(format!("http://127.0.0.1:{port}"))?;
-                let client = BenchClient::new(runtime.block_on(channel.connect())?);
-                return Ok(Driver::Grpc { runtime, client, job });
+                let channel = runtime.block_on(channel.connect())?;
+                return Ok(Driver::Grpc { runtime, channel, job });
             }
         };
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
@@ -177,7 +182,9 @@ impl Running {
             Driver::Http { stream, request, reply, expect } => {
                 (0..requests).try_for_each(|_| http(stream, request, reply, *expect))
             }
-            Driver::Grpc { runtime, client, job } => runtime.block_on(grpc(client, *job, requests)),
+            Driver::Grpc { runtime, channel, job } => {
+                runtime.block_on(grpc(channel, *job, requests))
+            }
             Driver::Lines(input) => {
                 writeln!(input, "{requests}")?;
                 match &*self.program.line()? {
@@ -196,6 +203,8 @@ impl Running {
 
     pub(crate) fn end(mut self) -> Result<Cost, BoxError> {
         drop(self.driver);
+        // Some serve until this.
+        drop(self.program.child.stdin.take());
         let last = self.program.line()?;
         self.program.wait()?;
         if let Some(server) = &mut self.server {
@@ -279,7 +288,8 @@ fn ada(count: u32) -> Ask {
 }
 
 /// So many calls after one another, or so many messages of one.
-async fn grpc(client: &mut BenchClient<Channel>, job: Job, messages: u64) -> Result<(), BoxError> {
+async fn grpc(channel: &Channel, job: Job, messages: u64) -> Result<(), BoxError> {
+    let mut client = BenchClient::new(channel.clone());
     let greets =
         |greeting: &str| if greeting == "Hello, Ada!" { Ok(()) } else { Err(greeting.to_owned()) };
     match job {
@@ -309,6 +319,13 @@ async fn grpc(client: &mut BenchClient<Channel>, job: Job, messages: u64) -> Res
             drop(sender);
             if replies.message().await?.is_some() {
                 return Err("too many replies".into());
+            }
+        }
+        Job::Greeting => {
+            let mut client = GreeterClient::new(channel.clone());
+            for _ in 0..messages {
+                let ask = GreetingRequest { name: "Ada".to_owned() };
+                greets(&client.greeting(ask).await?.into_inner().greeting)?;
             }
         }
         _ => {

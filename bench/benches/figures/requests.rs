@@ -5,7 +5,7 @@ use crate::{
     BoxError, Row,
     count::SLACK,
     layers::turns,
-    program::{Cost, Job, Side},
+    program::{Cost, Job, Running, Side},
     slower, spread,
 };
 use kit_bench::spin;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 const PAIRS: usize = 5;
 /// Rounds of asking each side in turn, for the time; an odd number.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 101;
 
 /// What is compared.
 struct Case {
@@ -52,7 +52,7 @@ macro_rules! program {
     };
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 18] = [
     Case {
         name: "HTTP server, GET",
         ours: program!("http_kit"),
@@ -96,6 +96,50 @@ const CASES: [Case; 12] = [
         bar: 1.10,
         more: 2.0,
         committed: Committed { instructions: 1.002, allocations: 1.2 },
+    },
+    Case {
+        name: "HTTP client, GET",
+        ours: program!("http_client_kit"),
+        bare: program!("http_client_hyper"),
+        beside: None,
+        calls: Some(program!("http_hyper")),
+        job: Job::Get,
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 1.012, allocations: 1.0 },
+    },
+    Case {
+        name: "HTTP client, echo of 1 KiB",
+        ours: program!("http_client_kit"),
+        bare: program!("http_client_hyper"),
+        beside: None,
+        calls: Some(program!("http_hyper")),
+        job: Job::Echo(1 << 10),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 0.998, allocations: -1.0 },
+    },
+    Case {
+        name: "HTTP client, echo of 64 KiB",
+        ours: program!("http_client_kit"),
+        bare: program!("http_client_hyper"),
+        beside: None,
+        calls: Some(program!("http_hyper")),
+        job: Job::Echo(64 << 10),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 0.998, allocations: -1.0 },
+    },
+    Case {
+        name: "HTTP client, echo of 1 MiB",
+        ours: program!("http_client_kit"),
+        bare: program!("http_client_hyper"),
+        beside: None,
+        calls: Some(program!("http_hyper")),
+        job: Job::Echo(1 << 20),
+        bar: 1.10,
+        more: 2.0,
+        committed: Committed { instructions: 0.999, allocations: -1.0 },
     },
     Case {
         name: "gRPC server, unary call",
@@ -150,7 +194,7 @@ const CASES: [Case; 12] = [
         job: Job::Greet,
         bar: 1.05,
         more: 2.0,
-        committed: Committed { instructions: 0.965, allocations: -3.0 },
+        committed: Committed { instructions: 0.984, allocations: -3.0 },
     },
     Case {
         name: "gRPC client, streamed reply",
@@ -161,7 +205,7 @@ const CASES: [Case; 12] = [
         job: Job::Many,
         bar: 1.05,
         more: 2.0,
-        committed: Committed { instructions: 1.049, allocations: 0.0 },
+        committed: Committed { instructions: 1.047, allocations: 0.0 },
     },
     Case {
         name: "gRPC client, streamed request",
@@ -172,7 +216,7 @@ const CASES: [Case; 12] = [
         job: Job::Gather,
         bar: 1.05,
         more: 2.0,
-        committed: Committed { instructions: 1.135, allocations: 0.0 },
+        committed: Committed { instructions: 1.037, allocations: 0.0 },
     },
     Case {
         name: "gRPC client, message and its reply, both streamed",
@@ -183,7 +227,29 @@ const CASES: [Case; 12] = [
         job: Job::Chat,
         bar: 1.05,
         more: 2.0,
-        committed: Committed { instructions: 1.025, allocations: 0.0 },
+        committed: Committed { instructions: 1.024, allocations: 0.0 },
+    },
+    Case {
+        name: "greeter over HTTP beside axum by hand",
+        ours: program!("greeter_kit"),
+        bare: program!("greeter_axum"),
+        beside: None,
+        calls: None,
+        job: Job::Hello,
+        bar: 1.10,
+        more: 4.0,
+        committed: Committed { instructions: 1.021, allocations: -3.0 },
+    },
+    Case {
+        name: "greeter over gRPC beside tonic by hand",
+        ours: program!("greeter_kit"),
+        bare: program!("greeter_tonic"),
+        beside: None,
+        calls: None,
+        job: Job::Greeting,
+        bar: 1.10,
+        more: 4.0,
+        committed: Committed { instructions: 1.022, allocations: -10.0 },
     },
 ];
 
@@ -235,7 +301,7 @@ impl Case {
             let (unslowed, counts) = (self.instructions(program)?, self.counts(program)?);
             slowed.turns = turns(unslowed, percent);
             littered.litter = thousandths(counts[0], percent);
-            late.turns = turns_of_time(self.times(program, other)?.0, percent);
+            late.turns = turns_of_time(self.times(program, other)?[0], percent);
         }
         let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PAIRS {
@@ -280,9 +346,8 @@ impl Case {
         let (nanoseconds, of_bare, ratios) = {
             let runs =
                 (0..PAIRS).map(|_| self.times(late, other)).collect::<Result<Vec<_>, _>>()?;
-            let middle = |at: fn(&(f64, f64)) -> f64| spread(runs.iter().map(at).collect()).0;
-            let ratios = runs.iter().map(|(ours, bare)| ours / bare).collect();
-            (middle(|run| run.0), middle(|run| run.1), ratios)
+            let figures = |at: usize| runs.iter().map(|run| run[at]).collect::<Vec<_>>();
+            (spread(figures(0)).0, spread(figures(1)).0, figures(2))
         };
         // Moves by more than 5 %: held to the bar alone.
         let time = self.row("ns of CPU", (nanoseconds, of_bare), None, ratios, self.bar);
@@ -362,22 +427,47 @@ impl Case {
         Ok([one(more.allocations, less.allocations), one(more.bytes, less.bytes)])
     }
 
-    /// The nanoseconds on a processor of one request to each side, the middle
-    /// of rounds in turn.
-    fn times(&self, ours: Side, bare: Side) -> Result<(f64, f64), BoxError> {
-        let (few, _) = self.often();
+    /// For how many requests or messages a side is timed at once: some
+    /// milliseconds, so that a round is over before the machine is another.
+    const fn batch(&self) -> u64 {
+        match self.job {
+            Job::Echo(size) if size > 1 << 19 => 20,
+            // What the call itself takes is nothing beside so many messages.
+            Job::Many | Job::Gather => 20_000,
+            _ => 200,
+        }
+    }
+
+    /// The nanoseconds on a processor of one request to each side, and what
+    /// ours took in times of bare's: the middle of rounds in turn, for the
+    /// ratio that of the ratios within a round.
+    fn times(&self, ours: Side, bare: Side) -> Result<[f64; 3], BoxError> {
+        let batch = self.batch();
         let (mut ours, mut bare) = (ours.start(false)?, bare.start(false)?);
-        let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            for (side, figures) in [(&mut ours, &mut of_ours), (&mut bare, &mut of_bare)] {
-                let before = side.on_cpu()?;
-                side.ask(few)?;
-                figures.push(share(side.on_cpu()? - before, few));
-            }
+        let time = |side: &mut Running| {
+            let before = side.on_cpu()?;
+            side.ask(batch)?;
+            Ok::<_, BoxError>(share(side.on_cpu()? - before, batch))
+        };
+        // Once for what is done only once.
+        time(&mut ours)?;
+        time(&mut bare)?;
+        let mut rounds = Vec::new();
+        for round in 0..ROUNDS {
+            // Either goes first as often: what one leaves behind is the
+            // other's start.
+            rounds.push(if round % 2 == 0 {
+                let of_ours = time(&mut ours)?;
+                (of_ours, time(&mut bare)?)
+            } else {
+                let of_bare = time(&mut bare)?;
+                (time(&mut ours)?, of_bare)
+            });
         }
         ours.end()?;
         bare.end()?;
-        Ok((spread(of_ours).0, spread(of_bare).0))
+        let middle = |figure: fn(&(f64, f64)) -> f64| spread(rounds.iter().map(figure).collect()).0;
+        Ok([middle(|round| round.0), middle(|round| round.1), middle(|round| round.0 / round.1)])
     }
 }
 
