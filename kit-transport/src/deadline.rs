@@ -26,11 +26,11 @@ pub struct BadTimeout {
 }
 
 /// Reads the time that the caller allows, the sooner of `header` and
-/// `grpc-timeout`, if it set any.
+/// `grpc-timeout`, if it set any; of several values of one of them, the least.
 ///
 /// # Errors
 ///
-/// Fails if one of them is not a number of at most eight digits, with its
+/// Fails if any of them is not a number of at most eight digits, with its
 /// unit: to go on without a deadline would not be what the caller asked for.
 pub fn timeout(headers: &HeaderMap, header: &HeaderName) -> Result<Option<Duration>, BadTimeout> {
     // Most requests have neither: looking along their few names costs less
@@ -38,23 +38,26 @@ pub fn timeout(headers: &HeaderMap, header: &HeaderName) -> Result<Option<Durati
     if !headers.keys().any(|name| name == header || *name == GRPC) {
         return Ok(None);
     }
-    let bad = |header: &HeaderName| BadTimeout { header: header.clone() };
-    let ours = match headers.get(header) {
-        Some(value) if *header == GRPC => Some(parse_grpc(value).ok_or_else(|| bad(header))?),
-        Some(value) => Some(parse_millis(value).ok_or_else(|| bad(header))?),
-        None => None,
-    };
+    let ours = soonest(headers, header)?;
     if *header == GRPC {
         return Ok(ours);
     }
-    let grpc = match headers.get(&GRPC) {
-        Some(value) => Some(parse_grpc(value).ok_or_else(|| bad(&GRPC))?),
-        None => None,
-    };
+    let grpc = soonest(headers, &GRPC)?;
     Ok(match (ours, grpc) {
         (Some(ours), Some(grpc)) => Some(ours.min(grpc)),
         (ours, grpc) => ours.or(grpc),
     })
+}
+
+/// Reads every value of `header`: a proxy that adds its own limit may append it.
+fn soonest(headers: &HeaderMap, header: &HeaderName) -> Result<Option<Duration>, BadTimeout> {
+    let parse = if *header == GRPC { parse_grpc } else { parse_millis };
+    let mut soonest: Option<Duration> = None;
+    for value in headers.get_all(header) {
+        let timeout = parse(value).ok_or_else(|| BadTimeout { header: header.clone() })?;
+        soonest = Some(soonest.map_or(timeout, |other| other.min(timeout)));
+    }
+    Ok(soonest)
 }
 
 /// Reads a `grpc-timeout`.

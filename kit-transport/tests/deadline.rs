@@ -118,6 +118,23 @@ fn either_header_is_understood_and_the_sooner_holds() {
 }
 
 #[test]
+fn of_several_values_the_least_holds() {
+    for (header, first, second) in [
+        (&REQUEST_TIMEOUT_MS, "90000", "5"),
+        (&REQUEST_TIMEOUT_MS, "5", "90000"),
+        (&GRPC_TIMEOUT, "90S", "5m"),
+        (&GRPC_TIMEOUT, "5m", "90S"),
+    ] {
+        let mut headers = headers([(header, first)]);
+        headers.append(header, second.parse().unwrap());
+        let least = Ok(Some(Duration::from_millis(5)));
+        assert_eq!(timeout(&headers, &REQUEST_TIMEOUT_MS), least, "{headers:?}");
+        headers.append(header, "soon".parse().unwrap());
+        timeout(&headers, &REQUEST_TIMEOUT_MS).expect_err("one cannot be read");
+    }
+}
+
+#[test]
 fn a_header_of_ones_own_is_read_in_place_of_ours() {
     let own = HeaderName::from_static("x-budget");
     let headers = headers([(&own, "250"), (&REQUEST_TIMEOUT_MS, "1")]);
