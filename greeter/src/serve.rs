@@ -59,8 +59,7 @@ pub async fn serve<L: Listener, C: Client + Clone>(
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
     let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
-    let register = |registry| discovery::register(&registry, numbers, &readiness);
-    let names = registry.map(register).transpose()?;
+    let names = registry.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
     let changes = hooks::registered(names.as_ref(), &metrics);
     say(ports.addresses)?;
     ready.send_replace(true);
@@ -72,9 +71,7 @@ pub async fn serve<L: Listener, C: Client + Clone>(
         .background("registry", changes)
         .signals(signals)
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
-        .on_shutdown("readiness off", SECOND, async move {
-            ready.send_replace(false);
-        })
+        .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })
         .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))
         .on_shutdown("drain delay", delay + SECOND, async move { sleep(delay).await })
         .on_shutdown("drain", drain + SECOND, async move {

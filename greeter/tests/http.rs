@@ -257,7 +257,7 @@ async fn what_can_be_told_before_the_first_event_is_a_problem() {
     assert_eq!(response.body(), event("Ada").repeat(50).as_bytes());
 
     let response = fixture.get("/greetings?name=%FF").await;
-    assert_problem(&response, StatusCode::BAD_REQUEST, "percent-encoded");
+    assert_problem(&response, StatusCode::BAD_REQUEST, "percent-encode text");
 }
 
 #[tokio::test]
@@ -466,12 +466,15 @@ async fn options_of_a_wrong_path_is_404_and_of_a_right_one_405() {
     assert_problem(&response, StatusCode::METHOD_NOT_ALLOWED, "GET");
     fixture.ask(preflight("/health")).await;
     let page = fixture.metrics.render();
-    for status in [404, 405, 200] {
+    // A wrong method has a route; a wrong path is none.
+    for (status, routed) in [(404, false), (405, true), (200, true)] {
         let count = page.lines().find(|line| {
             line.starts_with("http_server_request_duration_seconds_count{")
                 && line.contains(r#"http_request_method="OPTIONS""#)
                 && line.contains(&format!(r#"http_response_status_code="{status}""#))
         });
         assert!(count.is_some_and(|line| line.ends_with(" 1")), "{status}: {page}");
+        let route = count.is_some_and(|line| line.contains(r#"http_route="/health""#));
+        assert_eq!(route, routed, "{status}: {page}");
     }
 }

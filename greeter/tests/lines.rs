@@ -21,7 +21,7 @@ const ROOMS: [&str; 7] = [
 /// The design's bar is 200, and it is not met. This number is no bar of its
 /// own: it holds what there is, so that the rooms grow no further before they
 /// shrink, and it goes down with every line that a crate takes over.
-const MOST: usize = 371;
+const MOST: usize = 370;
 
 #[test]
 fn the_greeter_stays_small() {

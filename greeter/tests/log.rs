@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "memory/quiet.rs"]
+mod quiet;
+
 use axum::{Router, body::Body};
 use greeter::{
     endpoints::{Hello, endpoints},
@@ -33,8 +36,17 @@ use tokio::{
 };
 use tokio_stream::Empty;
 use tower::ServiceExt;
-use tracing::subscriber::with_default;
+use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
+
+/// Lets `subscriber` hear what `f` logs.
+fn with_default<T>(
+    subscriber: impl Subscriber + Send + Sync + 'static,
+    f: impl FnOnce() -> T,
+) -> T {
+    quiet::quiet();
+    tracing::subscriber::with_default(subscriber, f)
+}
 
 /// What was written.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,8 @@
 
 #[path = "memory/agent.rs"]
 mod agent;
+#[path = "memory/quiet.rs"]
+mod quiet;
 
 use agent::Fake;
 use greeter::{
@@ -139,6 +141,7 @@ struct Running {
 /// Starts it, and waits until it says where it listens; `say` fails if it is
 /// told to.
 async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static str>) -> Running {
+    quiet::quiet();
     let [(http, http_port), (grpc, grpc_port), (debug, debug_port)] =
         [listener(), listener(), listener()];
     let addresses = addresses();
@@ -521,6 +524,7 @@ impl MakeWriter<'_> for Written {
 
 /// What is logged of a life with one greeting, registered with `agent`.
 async fn logged(filter: &str, agent: Option<Fake>) -> String {
+    quiet::quiet();
     let written = Written::default();
     let _until_the_end =
         tracing::subscriber::set_default(subscriber(filter, Format::Logfmt, written.clone()));

@@ -10,7 +10,6 @@ use http::{Request, StatusCode, header};
 use kit_endpoint::{Endpoint, Kind};
 use kit_transport::Hook;
 use kit_transport_http::{DecodeError, Server, json, nothing, query, refuse, sse};
-use tower::ServiceBuilder;
 use tower_http::{compression::CompressionLayer, sensitive_headers::SetSensitiveHeadersLayer};
 
 /// What is here, for who asks for something else.
@@ -30,8 +29,8 @@ where
         let well = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         json::encode_as(well, health)
     };
-    let unrouted = |kind| refuse(kind, HERE).hook(hook.clone());
-    let open = |served, route| cors::open(served, route, unrouted(Kind::MethodNotAllowed), hook);
+    let wrong = |route| refuse(Kind::MethodNotAllowed, HERE).route(route).hook(hook.clone());
+    let open = |served, route| cors::open(served, route, wrong(route), hook);
     let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
     let events = sse::Writer::new(sse::json);
     let greetings = Server::server_streaming(endpoints.greetings, names, events);
@@ -43,14 +42,13 @@ where
         .route("/greeting", open(greeting, "/greeting"))
         .route("/greetings", open(greetings, "/greetings"))
         .route("/health", open(health, "/health"))
-        .fallback_service(unrouted(Kind::NotFound))
+        .fallback_service(refuse(Kind::NotFound, HERE).hook(hook.clone()))
         // As one: each layer of a router boxes its request.
-        .layer(
-            ServiceBuilder::new()
-                .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
-                .layer(CompressionLayer::new())
-                .layer(cors::readable()),
-        )
+        .layer((
+            SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
+            CompressionLayer::new(),
+            cors::readable(),
+        ))
 }
 
 /// Decodes the names in a query, each a parameter of its own.

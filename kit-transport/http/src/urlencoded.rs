@@ -10,16 +10,18 @@ pub(crate) fn decode<T: DeserializeOwned>(
     text: &[u8],
     hint: &'static str,
 ) -> Result<T, DecodeError> {
-    let malformed = |field, error: &dyn fmt::Display| {
+    let malformed = |field, error: &dyn fmt::Display, hint| {
         let message = format!("{error}: {hint}").into();
         DecodeError::Malformed { part, field, message }
     };
     // What follows would read U+FFFD for bytes that are no text.
     if text.contains(&b'%') || !text.is_ascii() {
-        percent_decode(text).decode_utf8().map_err(|error| malformed(None, &error))?;
+        percent_decode(text)
+            .decode_utf8()
+            .map_err(|error| malformed(None, &error, "percent-encode text as UTF-8"))?;
     }
     serde_urlencoded::from_bytes(text).map_err(|error| {
         let pairs = form_urlencoded::parse(text);
-        malformed(field::find::<T, _>(serde_urlencoded::Deserializer::new(pairs)), &error)
+        malformed(field::find::<T, _>(serde_urlencoded::Deserializer::new(pairs)), &error, hint)
     })
 }
