@@ -10,6 +10,7 @@ mod consul;
 mod coverage;
 mod deploy;
 mod features;
+mod fuzz;
 mod layers;
 mod live;
 mod packages;
@@ -36,7 +37,7 @@ Usage: cargo xtask <chore>
   layers              list the public layers that have no test file of their own
   certificates        make the certificates of the tests anew, by the openssl command
   codegen [--check]   generate the protobuf code; with --check, only say whether it is stale
-  prove [<name>]      run a proof, or list them
+  prove [<name> ..]   run a proof, or list them
 ";
 
 fn main() -> ExitCode {
@@ -73,7 +74,7 @@ fn chore(arguments: &[&str]) -> Result {
             prove::list();
             Ok(())
         }
-        ["prove", name] => prove::run(name),
+        ["prove", name, ref arguments @ ..] => prove::run(name, arguments),
         _ => {
             Err(format!("there is no chore `{}`; `cargo xtask` lists them", arguments.join(" "))
                 .into())
