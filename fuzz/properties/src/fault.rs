@@ -1,5 +1,6 @@
 use http::{HeaderName, HeaderValue};
 use kit_endpoint::{Details, Fault, Kind};
+use kit_transport_http::Rejection;
 use std::{array::from_fn, error, fmt, time::Duration};
 
 /// A fault of given bytes: it says whatever can be said.
@@ -36,6 +37,26 @@ impl Given {
             field,
             header: name.ok().zip(HeaderValue::try_from(line()).ok()),
         }
+    }
+}
+
+impl Given {
+    /// What a client of the kit was told is what was meant.
+    pub(crate) fn check(&self, told: &Rejection) {
+        assert_eq!((told.status, told.kind), (self.kind.http_status(), self.kind));
+        let detail = if self.kind.is_server() { self.kind.phrase() } else { &self.detail };
+        assert_eq!(told.detail.as_deref(), Some(detail));
+        if let Some(after) = self.retry_after {
+            let told = told.retry_after.expect("it says when to try again");
+            assert!((after..after + Duration::from_secs(1)).contains(&told));
+        }
+        let told = &told.problem.as_ref().expect("problem details").details;
+        let mut meant = Details::default();
+        self.describe(&mut meant);
+        assert_eq!(told.get_reason(), meant.get_reason());
+        assert_eq!(told.get_domain(), meant.get_domain());
+        assert_eq!(told.get_metadata(), meant.get_metadata());
+        assert_eq!(told.violations(), meant.violations());
     }
 }
 

@@ -15,7 +15,9 @@
 
 mod address;
 mod deadline;
+mod events;
 mod fault;
+mod json_lines;
 mod negotiate;
 #[path = "../../../kit-metrics/tests/page/mod.rs"]
 mod page;
@@ -29,18 +31,21 @@ mod trailers;
 mod urlencoded;
 
 pub use self::{
-    address::address, deadline::deadline, negotiate::negotiate, problem::problem,
-    prometheus::prometheus, propagation::propagation, request_id::request_id, status::status,
-    template::template, trailers::trailers, urlencoded::urlencoded,
+    address::address, deadline::deadline, events::events, json_lines::json_lines,
+    negotiate::negotiate, problem::problem, prometheus::prometheus, propagation::propagation,
+    request_id::request_id, status::status, template::template, trailers::trailers,
+    urlencoded::urlencoded,
 };
 
 /// A property of any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its corpus.
-pub const ALL: [(&str, Property); 11] = [
+pub const ALL: [(&str, Property); 13] = [
     ("address", address),
     ("deadline", deadline),
+    ("events", events),
+    ("json_lines", json_lines),
     ("negotiate", negotiate),
     ("problem", problem),
     ("prometheus", prometheus),

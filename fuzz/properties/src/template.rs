@@ -1,29 +1,26 @@
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{Request, Uri};
 use kit_transport_http::{
-    path::{self, Template},
+    path::{Template, Unfilled},
     query,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Path templates: a template, a line end, and a path. The same bytes, as lines
-/// of `name=value`, are what a client writes into one.
+/// Path templates: a line of template, one of path, and lines of `name=value`,
+/// which a client writes into it.
 pub fn template(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let (template, path) = text.split_once('\n').unwrap_or((text, "/"));
+    let mut lines = text.split('\n');
+    let (template, path) = (lines.next().unwrap_or_default(), lines.next().unwrap_or("/"));
     match Template::parse(template) {
         Ok(parsed) => {
             assert!(is_template(template), "{template:?}");
             assert_eq!(parsed.as_str(), template);
             there_is_a_path(parsed);
             read(parsed, path);
+            write(parsed, &text.lines().filter_map(|line| line.split_once('=')).collect());
         }
         Err(why) => assert!(!is_template(template), "{template:?}: {why}"),
-    }
-    let values: BTreeMap<&str, &str> =
-        text.lines().filter_map(|line| line.split_once('=')).collect();
-    for template in ["/users/{id}", "/files/{*path}", "/a/{id}/b/{path}", "/{id}/{*path}", "/"] {
-        write(template, &values);
     }
 }
 
@@ -70,30 +67,37 @@ fn read(template: Template<'_>, path: &str) {
 
 /// What a client writes, a server reads; and what cannot be read as it was
 /// meant, it does not write.
-fn write(template: &'static str, values: &BTreeMap<&str, &str>) {
-    let base = Uri::from_static("http://example.com/api/");
-    let request = path::request(Method::GET, base, template)(values);
+fn write(template: Template<'_>, values: &BTreeMap<&str, &str>) {
+    let base = Uri::from_static("http://example.com/api/?fixed=1");
     let names: Vec<_> = template
+        .as_str()
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .collect();
-    let sound = names.iter().all(|name| {
-        let (name, rest) = name.strip_prefix('*').map_or((*name, false), |name| (name, true));
-        values.get(name).is_some_and(|value| {
-            let segments = value.split(|letter| rest && letter == '/');
-            segments.into_iter().all(|segment| !matches!(segment, "" | "." | ".."))
-        })
-    });
-    let Ok(request) = request else {
-        assert!(!sound, "{template} {values:?}");
-        return;
+    let unique: BTreeSet<_> = names.iter().map(|name| name.trim_start_matches('*')).collect();
+    let sound = unique.len() == names.len()
+        && names.iter().all(|name| {
+            let (name, rest) = name.strip_prefix('*').map_or((*name, false), |name| (name, true));
+            values.get(name).is_some_and(|value| {
+                let mut segments = value.split(|letter| rest && letter == '/');
+                segments.all(|segment| !matches!(segment, "" | "." | ".."))
+            })
+        });
+    let uri = match template.uri(&base, values) {
+        Ok(uri) => uri,
+        Err(Unfilled::Encode(error)) => panic!("{error}"),
+        Err(why) => return assert!(!sound, "{template:?} {values:?}: {why}"),
     };
-    assert!(sound, "{template} {values:?} {}", request.uri());
-    let route = format!("/api{template}");
+    assert!(sound, "{template:?} {values:?} {uri}");
+    assert_eq!((uri.scheme(), uri.authority()), (base.scheme(), base.authority()));
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = uri;
+    let route = format!("/api{}", template.as_str());
     let mut read: BTreeMap<String, String> =
         Template::parse(&route).expect("a template").decode(&request).expect("its own path");
     assert_eq!(read.len(), names.len());
-    let others: BTreeMap<String, String> = query::decode(&request).expect("a query");
+    let mut others: Vec<(String, String)> = query::decode(&request).expect("a query");
+    assert_eq!(others.remove(0), ("fixed".to_owned(), "1".to_owned()));
     read.extend(others);
     assert!(read.iter().map(|(name, value)| (&**name, &**value)).eq(values.clone()));
 }
