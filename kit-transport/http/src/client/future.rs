@@ -5,7 +5,7 @@ use super::{
 use bytes::Bytes;
 use http::response::Parts;
 use http_body::Body;
-use kit_endpoint::Fault;
+use kit_endpoint::{Expired, Fault};
 use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
 use std::{
@@ -13,6 +13,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+use tokio::time::Instant;
 use tower::BoxError;
 
 pin_project! {
@@ -84,6 +85,14 @@ where
 impl<F, B, D, O: Observer> fmt::Debug for CallFuture<F, B, D, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
+/// A call that nobody waits for any more is not worth a request.
+pub(super) fn in_time(deadline: Option<Instant>) -> Result<(), CallError> {
+    match deadline {
+        Some(deadline) if deadline <= Instant::now() => Err(Expired::new(false).into()),
+        _ => Ok(()),
     }
 }
 

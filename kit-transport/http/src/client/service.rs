@@ -1,4 +1,4 @@
-use super::{CallError, CallFuture, Raw, RawBody, RawFuture, head::Head};
+use super::{CallError, CallFuture, Raw, RawBody, RawFuture, future::in_time, head::Head};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName};
 use http_body::Body;
@@ -25,7 +25,9 @@ use tower_service::Service;
 /// reply. A status that is not 2xx is the error [`CallError::Rejected`]. What
 /// is left of the request's deadline travels in `x-request-timeout-ms`, with
 /// its id, its `x-md-global-*` metadata and its criticality, each merged into
-/// what `N` set: see [`propagate`].
+/// what `N` set: see [`propagate`]. A request whose deadline has passed is not
+/// sent, and fails as [`CallError::Expired`]; one that passes later ends the
+/// call only if a `DeadlineLayer` is around the client.
 ///
 /// `H` watches, as at a [`Server`](crate::Server). `before` sees the request as
 /// `N` made it, and what it puts into the extensions travels too; `after` sees
@@ -89,10 +91,10 @@ impl<S, N> Client<S, N, Raw> {
     /// ended for `finally`. A failure is an error all the same, of which up to
     /// [`body_limit`](Self::body_limit) is read.
     ///
-    /// The deadline of the request bounds the time to the head; then it is with
-    /// whoever reads to stop, by dropping the body, which cancels what the
-    /// server does. A server that was told of a deadline may end the body at it:
-    /// for a stream without an end set none.
+    /// A `DeadlineLayer` around the client bounds the time to the head; then it
+    /// is with whoever reads to stop, by dropping the body, which cancels what
+    /// the server does. The server is told of the request's deadline, and may
+    /// end the body at it: for a stream without an end set none.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -198,9 +200,10 @@ impl<S, N, D, H: Hook> Client<S, N, D, H> {
         let call = Call::new(Protocol::Http, method, headers).route(self.route);
         let watch = Watch::new(self.hook.before(&call, &mut extensions));
         let outgoing = encoded.map_err(|fault| CallError::Encode(Box::new(fault)));
-        let outgoing = outgoing.map(|mut outgoing| {
+        let outgoing = outgoing.and_then(|mut outgoing| {
+            in_time(deadline)?;
             propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
-            outgoing
+            Ok(outgoing)
         });
         (watch, outgoing)
     }

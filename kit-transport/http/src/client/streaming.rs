@@ -1,4 +1,6 @@
-use super::{CallError, Rejection, head::Head, open::OpenFuture, replies::Replies};
+use super::{
+    CallError, Rejection, future::in_time, head::Head, open::OpenFuture, replies::Replies,
+};
 use crate::stream::ReadItems;
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
@@ -164,7 +166,8 @@ where
         };
         let call = Call::new(Protocol::Http, method, headers).route(self.route);
         let watch = Watch::new(self.hook.before(&call, &mut extensions));
-        let head = match encoded {
+        let encoded = encoded.map_err(|fault| CallError::Encode(Box::new(fault)));
+        let head = match encoded.and_then(|outgoing| in_time(deadline).map(|()| outgoing)) {
             Ok(mut outgoing) => {
                 propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
                 let accept = HeaderValue::from_static(self.read.accept());
@@ -172,7 +175,7 @@ where
                 let sent = outgoing.body().len() as u64;
                 Head::sent(self.service.call(outgoing.map(Full::new)), sent, self.limit)
             }
-            Err(fault) => Head::failed(CallError::Encode(Box::new(fault))),
+            Err(error) => Head::failed(error),
         };
         OpenFuture::new(watch, self.read.clone(), head)
     }

@@ -189,6 +189,9 @@ where
                         }
                     };
                     rest.watch.received(body.len() as u64);
+                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        break Err(rest.fail(Phase::Decode, &Expired::new(false)));
+                    }
                     // Taken once: this state ends here, whichever way it goes.
                     let head = head.take().expect("the head is there until the body ends");
                     let endpoint = endpoint.take().expect("so is the endpoint");

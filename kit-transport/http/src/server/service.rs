@@ -9,7 +9,7 @@ use futures_core::Stream;
 use http::{Extensions, HeaderMap, HeaderName, Method, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Collected, Full, Limited, combinators::Collect};
-use kit_endpoint::{Endpoint, Fault, Peer};
+use kit_endpoint::{Endpoint, Expired, Fault, Peer};
 use kit_transport::{
     Call, End, Hook, Observer, Protocol, RequestId, Watch, Watched,
     deadline::{self, BadTimeout, REQUEST_TIMEOUT_MS},
@@ -231,7 +231,9 @@ impl<E, D, N, H, X, K> Server<E, D, N, H, X, K> {
     }
 
     /// Reads the time that the caller allows, in milliseconds, from `header`;
-    /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default.
+    /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default. A
+    /// request that comes with none left, or whose body takes all of it, is
+    /// refused as [`Expired`]: the endpoint is not called.
     #[must_use]
     pub fn timeout_header(mut self, header: HeaderName) -> Self {
         self.options.timeout = Some(Arc::new(header));
@@ -286,7 +288,9 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
         let encode_error = self.encode_error.clone();
         let deadline = match deadline {
             Ok(deadline) => deadline,
-            Err(fault) => return Exchange::refused(watch, encode_error, request_id, &fault),
+            Err(refusal) => {
+                return Exchange::refused(watch, encode_error, request_id, refusal.fault());
+            }
         };
         before(&mut head);
         let bound = if bounded { deadline } else { None };
@@ -331,7 +335,7 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
     fn begin(
         &self,
         head: &mut Parts,
-    ) -> (Watch<H::Observer>, Option<RequestId>, Result<Option<Instant>, BadTimeout>) {
+    ) -> (Watch<H::Observer>, Option<RequestId>, Result<Option<Instant>, Refusal>) {
         let call = Call::new(Protocol::Http, head.method.as_str(), &head.headers)
             .route(self.options.route)
             .peer(head.extensions.get::<Peer>().copied());
@@ -342,8 +346,12 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         let request_id =
             if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
         let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
-        let deadline = deadline::timeout(&head.headers, timeout)
-            .map(|timeout| timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+        let deadline = match deadline::timeout(&head.headers, timeout) {
+            Ok(Some(Duration::ZERO)) => Err(Refusal::Expired(Expired::new(false))),
+            // A limit past the end of time is no limit.
+            Ok(timeout) => Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout))),
+            Err(bad) => Err(Refusal::BadTimeout(bad)),
+        };
         (watch, request_id, deadline)
     }
 
@@ -364,7 +372,9 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         let encode_error = self.encode_error.clone();
         let deadline = match deadline {
             Ok(deadline) => deadline,
-            Err(fault) => return Exchange::refused(watch, encode_error, request_id, &fault),
+            Err(refusal) => {
+                return Exchange::refused(watch, encode_error, request_id, refusal.fault());
+            }
         };
         before(&mut head);
         if let Err(fault) = self.decode.check(&head.headers) {
@@ -376,6 +386,21 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         Exchange::called(watch, encode_error, request_id, self.endpoint.clone(), request)
             .within(deadline)
             .receiving(received)
+    }
+}
+
+/// Why a request is not even read.
+enum Refusal {
+    BadTimeout(BadTimeout),
+    Expired(Expired),
+}
+
+impl Refusal {
+    const fn fault(&self) -> &dyn Fault {
+        match self {
+            Self::BadTimeout(bad) => bad,
+            Self::Expired(expired) => expired,
+        }
     }
 }
 
