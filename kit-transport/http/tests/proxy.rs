@@ -28,7 +28,9 @@ use std::{
     convert::Infallible,
     future::{pending, ready},
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -162,6 +164,7 @@ async fn the_path_is_joined_to_the_base_and_the_query_follows() {
         ("http://up?key=x", "http://front/a", "http://up/a?key=x"),
         ("http://up/v1", "*", "http://up/v1/"),
         ("http://up/v1", "/a...b/.../%2e", "http://up/v1/a...b/.../%2e"),
+        ("http://up/v1", "/a..;b/...;/;..", "http://up/v1/a..;b/...;/;.."),
     ] {
         let proxy = Proxy::new(Uri::from_static(base), mirror(&[])).unwrap();
         let response = proxy.oneshot(get(asked)).await.unwrap();
@@ -180,6 +183,11 @@ async fn a_path_that_would_leave_the_base_is_refused() {
         "/a%2f..%2fb",
         "/a/..%5Cb",
         "/a\\..\\b",
+        "/..;/admin",
+        "/a/..;v=1/../b",
+        "/a/..;v=1",
+        "/..%3b/admin",
+        "/%2e%2e;/admin",
     ] {
         let mut request = get("/");
         *request.uri_mut() = match outside.parse() {
@@ -243,7 +251,17 @@ async fn headers_of_one_connection_stay_behind() {
     assert_eq!(seen(NAMES, request).await, "GET http://up.test:81/base/x x-kept=1 trailer=x-sum");
     // That the caller reads trailers is true at every hop.
     let request = with(&[("te", "gzip, Trailers"), ("connection", "te")]);
-    assert_eq!(seen(NAMES, request).await, "GET http://up.test:81/base/x te=trailers");
+    assert_eq!(
+        seen(NAMES, request).await,
+        "GET http://up.test:81/base/x connection=te te=trailers"
+    );
+    // HTTP/2, which is all that gRPC speaks, has no `Connection`.
+    for grpc in ["application/grpc", "application/grpc+proto", "application/grpc;x=1"] {
+        let request = with(&[("te", "trailers"), ("content-type", grpc)]);
+        assert_eq!(seen(NAMES, request).await, "GET http://up.test:81/base/x te=trailers");
+    }
+    let request = with(&[("te", "trailers"), ("content-type", "application/grpc-web")]);
+    assert!(seen(NAMES, request).await.ends_with(" connection=te te=trailers"));
 }
 
 #[tokio::test]
@@ -268,6 +286,42 @@ async fn headers_of_the_upstreams_connection_stay_behind_too() {
     let left: Vec<_> = response.headers().iter().collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+}
+
+#[tokio::test]
+async fn a_length_that_the_transfer_encoding_overrides_stays_behind() {
+    let request = with(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+    let upstream = service_fn(|request: Asked| {
+        assert!(!request.headers().contains_key("content-length"));
+        let mut reply = said("more than that");
+        reply.headers_mut().insert("content-length", HeaderValue::from_static("4"));
+        reply.headers_mut().insert("transfer-encoding", HeaderValue::from_static("chunked"));
+        // Who removes what this names must have seen it before.
+        reply.headers_mut().insert("connection", HeaderValue::from_static("transfer-encoding"));
+        ready(Ok::<_, Infallible>(reply))
+    });
+    let response = Proxy::new(base(), upstream).unwrap().oneshot(request).await.unwrap();
+    assert!(response.headers().is_empty(), "{:?}", response.headers());
+    // One that says what the body is goes on.
+    let request = with(&[("content-length", "0")]);
+    assert!(seen(&["content-length"], request).await.ends_with(" content-length=0"));
+}
+
+#[tokio::test]
+async fn cookies_become_one_field() {
+    let mut request = with(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+    let mut secret = HeaderValue::from_static("d=4");
+    secret.set_sensitive(true);
+    request.headers_mut().append("cookie", secret);
+    let upstream = service_fn(|request: Asked| {
+        let cookies: Vec<_> = request.headers().get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3; d=4"]);
+        assert!(cookies[0].is_sensitive(), "as its secret part");
+        ready(Ok::<_, Infallible>(said("")))
+    });
+    Proxy::new(base(), upstream).unwrap().oneshot(request).await.unwrap();
+    let one = with(&[("cookie", "a=1;b=2")]);
+    assert!(seen(&["cookie"], one).await.ends_with(" cookie=a=1;b=2"));
 }
 
 const FORWARDED: &[&str] =
@@ -517,6 +571,52 @@ async fn bodies_go_both_ways_as_they_come_and_no_faster() {
     assert_eq!((end.outcome, end.received, end.sent), (Outcome::Replied, 8, 8));
 }
 
+#[tokio::test]
+async fn trailers_go_on_without_what_the_proxy_decides_of_headers() {
+    fn trailers(of: &'static str) -> Result<Frame<Bytes>, BoxError> {
+        let mut trailers = HeaderMap::new();
+        for name in [
+            "connection",
+            "x-named",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+            "proxy-authorization",
+            "content-length",
+            "host",
+            "x-request-id",
+        ]
+        .iter()
+        .chain(FORWARDED)
+        {
+            trailers.insert(*name, HeaderValue::from_static("x-named"));
+        }
+        trailers.append("x-sum", HeaderValue::from_static(of));
+        trailers.append("x-sum", HeaderValue::from_static("2"));
+        Ok(Frame::trailers(trailers))
+    }
+    let upstream = service_fn(|request: Asked<Frames>| async {
+        let asked = request.into_body().collect().await.unwrap();
+        let asked = asked.trailers().unwrap();
+        assert_eq!(asked.keys().collect::<Vec<_>>(), ["x-sum"]);
+        assert_eq!(asked.get_all("x-sum").iter().collect::<Vec<_>>(), ["request", "2"]);
+        let (upstream, body) = frames();
+        upstream.send(trailers("reply")).unwrap();
+        Ok::<_, Infallible>(reply(body))
+    });
+    let (caller, body) = frames();
+    caller.send(data("four")).unwrap();
+    caller.send(trailers("request")).unwrap();
+    drop(caller);
+    // Also where what headers claim is believed.
+    let proxy = Proxy::new(base(), upstream).unwrap().trusting_forwarded();
+    let response = proxy.oneshot(Request::post("/").body(body).unwrap()).await.unwrap();
+    let replied = response.into_body().collect().await.unwrap();
+    let replied = replied.trailers().unwrap();
+    assert_eq!(replied.keys().collect::<Vec<_>>(), ["x-sum"]);
+    assert_eq!(replied.get_all("x-sum").iter().collect::<Vec<_>>(), ["reply", "2"]);
+}
+
 /// An upstream whose reply is `body`, once.
 fn once(
     body: Frames,
@@ -681,6 +781,110 @@ fn everything_can_be_sent_and_shared() {
     assert_send_sync::<Unproxied>();
     assert_send::<ProxyBody<Full<Bytes>>>();
     assert_send::<<Proxy<Pool<Forwarded<Full<Bytes>>>> as Service<Request<Full<Bytes>>>>::Future>();
+}
+
+// ===== over hyper =====
+
+/// What an upstream sees of `request` over hyper: `names` of its headers, and
+/// its body.
+async fn over_hyper<B>(http2: bool, names: &'static [&'static str], request: Request<B>) -> String
+where
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
+{
+    use hyper::client::conn;
+    use hyper_util::{
+        rt::{TokioExecutor, TokioIo},
+        server::conn::auto::Builder,
+        service::TowerToHyperService,
+    };
+
+    let hyper = service_fn(move |request: Asked<B>| async move {
+        let (near, far) = tokio::io::duplex(4096);
+        tokio::spawn(async move {
+            let echo = service_fn(move |request: Request<hyper::body::Incoming>| async move {
+                let mut seen = vec![format!("{:?}", request.version())];
+                for name in names {
+                    let values = request.headers().get_all(*name).iter();
+                    seen.extend(values.map(|value| format!("{name}={}", value.to_str().unwrap())));
+                }
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                seen.push(String::from_utf8(body.to_vec()).unwrap());
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(seen.join(" ")))))
+            });
+            let builder = Builder::new(TokioExecutor::new());
+            let echo = TowerToHyperService::new(echo);
+            // Whether the connection ends well is the client's to tell.
+            let _ = builder.serve_connection(TokioIo::new(far), echo).await;
+        });
+        if http2 {
+            let (mut sender, connection) =
+                conn::http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await?;
+            tokio::spawn(connection);
+            sender.send_request(request).await
+        } else {
+            let (mut sender, connection) = conn::http1::handshake(TokioIo::new(near)).await?;
+            tokio::spawn(connection);
+            sender.send_request(request).await
+        }
+    });
+    text(Proxy::new(base(), hyper).unwrap().oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_get_with_a_body_of_unknown_length_keeps_it() {
+    fn get() -> Request<Frames> {
+        let (caller, body) = frames();
+        caller.send(data("four")).unwrap();
+        Request::get("/").body(body).unwrap()
+    }
+    const NAMES: &[&str] = &["content-length", "transfer-encoding"];
+    let seen = over_hyper(false, NAMES, get()).await;
+    assert_eq!(seen, "HTTP/1.1 transfer-encoding=chunked four");
+    assert_eq!(over_hyper(true, NAMES, get()).await, "HTTP/2.0 four");
+    // A length that a body around the caller's forgot is still known.
+    let mut request = get();
+    request.headers_mut().insert("content-length", HeaderValue::from_static("4"));
+    assert_eq!(over_hyper(false, NAMES, request).await, "HTTP/1.1 content-length=4 four");
+    // One without a body stays without.
+    let none = Full::default().map_err(|never: Infallible| match never {});
+    assert_eq!(over_hyper(false, NAMES, Request::new(none)).await, "HTTP/1.1 ");
+    let upstream = service_fn(|request: Asked<Over>| {
+        assert!(!request.headers().contains_key("transfer-encoding"));
+        ready(Ok::<_, Infallible>(said("")))
+    });
+    Proxy::new(base(), upstream).unwrap().oneshot(Request::new(Over)).await.unwrap();
+}
+
+/// A body that is over, and does not say that its length is 0.
+struct Over;
+
+impl Body for Over {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn that_trailers_are_read_is_heard_over_both_versions() {
+    const NAMES: &[&str] = &["connection", "te"];
+    for (http2, kind, heard) in [
+        (false, "text/plain", "HTTP/1.1 connection=te te=trailers "),
+        (true, "application/grpc", "HTTP/2.0 te=trailers "),
+    ] {
+        let body = Full::default().map_err(|never: Infallible| match never {});
+        let request = Request::get("/").header("te", "trailers").header("content-type", kind);
+        assert_eq!(over_hyper(http2, NAMES, request.body(body).unwrap()).await, heard);
+    }
 }
 
 // ===== over sockets =====

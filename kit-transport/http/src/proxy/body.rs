@@ -1,4 +1,4 @@
-use super::Unproxied;
+use super::{Unproxied, headers};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use kit_endpoint::{Expired, Kind};
@@ -102,9 +102,12 @@ impl<B: Body<Error: Into<BoxError>>> Body for Forwarded<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
-        match &frame {
+        let mut frame = ready!(this.body.poll_frame(cx));
+        match &mut frame {
             Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                }
                 let size = frame.data_ref().map_or(0, Buf::remaining);
                 this.passed.bytes.fetch_add(size as u64, Ordering::Relaxed);
             }
@@ -174,7 +177,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Unproxied>>> {
         let mut this = self.project();
-        let frame = match this.source.as_mut().project() {
+        let mut frame = match this.source.as_mut().project() {
             SourceProj::Upstream { body } => match body.poll_frame(cx) {
                 Poll::Ready(frame) => frame.map(|frame| {
                     let broke = this.passed.as_ref().is_some_and(|passed| passed.broke());
@@ -197,8 +200,11 @@ where
         if let Some(passed) = this.passed {
             this.watch.received(passed.bytes());
         }
-        let over = match &frame {
+        let over = match &mut frame {
             Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                }
                 if let Some(data) = frame.data_ref() {
                     *this.sent += data.len() as u64;
                     this.watch.sent(*this.sent);

@@ -1,7 +1,9 @@
 //! Which headers go on, and which are of one connection alone.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
+use http_body::Body;
 use kit_endpoint::Peer;
+use kit_transport::REQUEST_ID;
 
 /// What is of one connection alone even where `Connection` does not name it
 /// (RFC 9110, section 7.6.1).
@@ -22,7 +24,13 @@ static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Removes what is of one connection alone.
+///
+/// `Transfer-Encoding` overrides a `Content-Length`, which must not outlive it
+/// (RFC 9112, section 6.3): it says nothing of the body as it goes on.
 pub(super) fn end_to_end(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     if headers.contains_key(header::CONNECTION) {
         let named = headers.get_all(header::CONNECTION).into_iter();
         let named = named.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -47,6 +55,62 @@ pub(super) fn request_end_to_end(headers: &mut HeaderMap) {
     end_to_end(headers);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        // HTTP/1 wants it named; HTTP/2, which is all that gRPC speaks, forbids
+        // that, and hyper would drop both.
+        if !is_grpc(headers) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+    join_cookies(headers);
+}
+
+/// Says that a GET has a body whose length nobody knows: over HTTP/1 hyper takes
+/// it for one without, unless told. (Over HTTP/2 it drops this.)
+pub(super) fn delimit(head: &mut Parts, body: &impl Body) {
+    if matches!(head.method, Method::GET | Method::HEAD)
+        && !body.is_end_stream()
+        && body.size_hint().exact().is_none()
+        && !head.headers.contains_key(header::CONTENT_LENGTH)
+    {
+        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
+/// HTTP/2 may split `Cookie` into fields, HTTP/1 has one (RFC 9113, section
+/// 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> = headers.get_all(header::COOKIE).into_iter().collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    let sensitive = cookies.iter().any(|cookie| cookie.is_sensitive());
+    let joined: Vec<_> = cookies.iter().map(|cookie| cookie.as_bytes()).collect();
+    // Of parts that are values.
+    if let Ok(mut joined) = HeaderValue::from_bytes(&joined.join(&b"; "[..])) {
+        joined.set_sensitive(sensitive);
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// Removes from trailers what the proxy decides of headers: whoever merges the
+/// two would believe it.
+pub(super) fn trailers(trailers: &mut HeaderMap) {
+    end_to_end(trailers);
+    for name in [&header::CONTENT_LENGTH, &header::HOST, &REQUEST_ID] {
+        trailers.remove(name);
+    }
+    unforwarded(trailers);
+}
+
+fn unforwarded(headers: &mut HeaderMap) {
+    for name in [&header::FORWARDED, &FORWARDED_FOR, &FORWARDED_HOST, &FORWARDED_PROTO] {
+        headers.remove(name);
     }
 }
 
@@ -59,10 +123,7 @@ pub(super) fn forwarded(
     trusted: bool,
 ) {
     if !trusted {
-        headers.remove(header::FORWARDED);
-        for name in [&FORWARDED_FOR, &FORWARDED_HOST, &FORWARDED_PROTO] {
-            headers.remove(name);
-        }
+        unforwarded(headers);
     }
     let address = peer.and_then(|peer| peer.addr()).map(|address| address.ip().to_string());
     if let Some(address) = address {

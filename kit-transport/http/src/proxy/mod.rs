@@ -29,14 +29,17 @@
 //! # What goes on
 //!
 //! The path is joined to the upstream's, the query follows the upstream's. A
-//! path with a segment `..`, escaped or not, is refused: it would leave the
-//! base. `Host` names the upstream.
+//! path with a segment `..`, escaped or not, with parameters (`..;a=b`) or
+//! without, is refused: it would leave the base. `Host` names the upstream.
 //!
 //! Headers of one connection alone stay behind (RFC 9110, section 7.6.1):
 //! `Connection` and what it names, `Keep-Alive`, `Proxy-Connection`,
 //! `Proxy-Authenticate`, `Proxy-Authorization`, `Proxy-Authentication-Info`,
-//! `TE` but for `trailers`, `Transfer-Encoding` and `Upgrade`. `Trailer` goes on,
-//! since trailers do.
+//! `TE` but for `trailers`, `Transfer-Encoding`, with the `Content-Length` that
+//! it overrides, and `Upgrade`. `Trailer` goes on, since trailers do, without
+//! what the proxy decides of headers: those above, `Content-Length`, `Host`, the
+//! forwarded ones and the request id. Fields of `Cookie` become one, and a GET
+//! whose body has no known length goes on with it, chunked over HTTP/1.
 //!
 //! `X-Forwarded-For` is the address of the peer, `X-Forwarded-Host` the `Host`
 //! that was asked for, `X-Forwarded-Proto` what [`Proxy::proto`] says. What the
@@ -45,6 +48,13 @@
 //!
 //! The deadline goes on as what is left of it, and bounds the reply to its last
 //! byte; the request id, if a hook gave one, takes the place of the caller's.
+//!
+//! **Without a deadline only the head of a reply is bounded**, by
+//! [`Proxy::reply_timeout`]: a body that stalls is waited for until the upstream,
+//! the connection to it, or the caller gives up. Where callers send no deadline,
+//! give one: a [hook](Proxy::before) may put [`Expires`] into the extensions.
+//!
+//! [`Expires`]: kit_endpoint::Expires
 //!
 //! # Failures
 //!

@@ -146,6 +146,9 @@ impl<S, H, X> Proxy<S, H, X> {
     /// Waits at most `limit` for a reply to begin, and no longer than the
     /// request's own deadline; while the request's body goes on, that is not
     /// waiting. 60 s by default (nginx's).
+    ///
+    /// It ends with the head of the reply: a body may stall for as long as the
+    /// connection to the upstream lives, unless the request has a deadline.
     #[must_use]
     pub const fn reply_timeout(mut self, limit: Duration) -> Self {
         self.options.limit = limit;
@@ -230,7 +233,8 @@ where
         let request_id =
             if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
         let bodiless = head.method == Method::HEAD;
-        let call = self.outgoing(head).map(|(head, deadline)| {
+        let call = self.outgoing(head).map(|(mut head, deadline)| {
+            headers::delimit(&mut head, &body);
             let (body, passed) = Forwarded::new(body);
             let mut request = http::Request::from_parts(head, body);
             if let Some(deadline) = deadline {

@@ -70,13 +70,14 @@ impl Upstream {
 }
 
 /// Says whether a path would leave the base, for whoever decodes first and
-/// looks at the segments then.
+/// looks at the segments then, with their parameters (`..;a=b`) or without.
 fn leaves(path: &str) -> bool {
     if !path.contains("..") && !path.contains('%') {
         return false;
     }
     let bytes: Vec<u8> = percent_decode_str(path).collect();
-    bytes.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| segment == b"..")
+    let mut segments = bytes.split(|byte| matches!(byte, b'/' | b'\\'));
+    segments.any(|segment| segment == b".." || segment.starts_with(b"..;"))
 }
 
 // ===== impl BadUpstream =====
