@@ -4,25 +4,26 @@ use kit_transport::deadline::{
 };
 use std::time::Duration;
 
-/// Deadlines: `x-request-timeout-ms`, a line end, and `grpc-timeout`. The same
-/// bytes as a number of nanoseconds are written.
+/// Deadlines: lines of `x-request-timeout-ms` and of `grpc-timeout`, in turn;
+/// empty ones are left out. The same bytes as a number of nanoseconds are
+/// written.
 pub fn deadline(data: &[u8]) {
     write(data);
-    let (ours, grpc) = crate::halves(data, b'\n');
     let mut headers = HeaderMap::new();
     let mut read = Vec::new();
-    if let Ok(value) = HeaderValue::from_bytes(ours) {
-        let known = digits(ours).map(|number| number * 1_000_000);
-        assert_eq!(parse_millis(&value).map(|read| read.as_nanos()), known);
-        read.push(parse_millis(&value));
-        headers.insert(REQUEST_TIMEOUT_MS, value);
-    }
-    if let Ok(value) = HeaderValue::from_bytes(grpc)
-        && !grpc.is_empty()
-    {
-        assert_eq!(parse_grpc(&value).map(|read| read.as_nanos()), nanos(grpc));
-        read.push(parse_grpc(&value));
-        headers.insert(GRPC_TIMEOUT, value);
+    for (line, grpc) in data.split(|byte| *byte == b'\n').zip([false, true].into_iter().cycle()) {
+        let Ok(value) = HeaderValue::from_bytes(line) else { continue };
+        if line.is_empty() {
+            continue;
+        }
+        let (known, parsed) = if grpc {
+            (nanos(line), parse_grpc(&value))
+        } else {
+            (digits(line).map(|millis| millis * 1_000_000), parse_millis(&value))
+        };
+        assert_eq!(parsed.map(|timeout| timeout.as_nanos()), known);
+        read.push(parsed);
+        headers.append(if grpc { GRPC_TIMEOUT } else { REQUEST_TIMEOUT_MS }, value);
     }
     let bad = read.contains(&None);
     let sooner = read.into_iter().flatten().min();

@@ -1,6 +1,6 @@
 use crate::fault::Given;
 use bytes::Bytes;
-use kit_endpoint::Kind;
+use kit_endpoint::{Details, Fault, Kind};
 use kit_transport_grpc::{KIND_DOMAIN, KIND_KEY, code, kind};
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -13,6 +13,7 @@ pub fn status(data: &[u8]) {
     let Some((byte, details)) = data.split_first() else { return };
     let said = Code::from_i32(i32::from(*byte % 18));
     let status = Status::with_details(said, "", Bytes::copy_from_slice(details));
+    drop(kit_transport_grpc::details(&status));
     match kind(&status) {
         Some(kind) => assert_eq!(i32::from(kind.grpc_code()), i32::from(said)),
         None => assert_eq!(said, Code::Ok),
@@ -28,6 +29,17 @@ fn writes(given: &Given) {
     // A fault that says to be another kind is believed, where the code allows it.
     if given.domain != KIND_DOMAIN && given.key != KIND_KEY {
         assert_eq!(kind(&read), Some(given.kind));
+    }
+
+    // A client of the kit reads what the server described.
+    if given.domain != KIND_DOMAIN && given.key != KIND_KEY {
+        let told = kit_transport_grpc::details(&read);
+        let mut meant = Details::default();
+        given.describe(&mut meant);
+        assert_eq!(told.get_reason(), meant.get_reason());
+        assert_eq!(told.get_domain(), meant.get_domain());
+        assert_eq!(told.get_metadata(), meant.get_metadata());
+        assert_eq!(told.violations(), meant.violations());
     }
 
     let details = read.get_error_details();
