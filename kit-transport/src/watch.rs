@@ -18,13 +18,20 @@ use tokio::time::Instant;
 /// the body of the reply ([`Watched`]); a client holds it until the caller has
 /// its reply. Dropped before the end it is
 /// [`Cancelled`](Outcome::Cancelled), or, if a panic drops it, a failure of
-/// kind [`Internal`](Kind::Internal).
+/// kind [`Internal`](Kind::Internal); so is a panic [`during`](Self::during) a
+/// step.
 pub struct Watch<O: Observer> {
     observer: Option<O>,
     started: Option<Instant>,
     end: End,
     /// Whether the reply goes out without its body, so that nobody polls it.
     bodiless: bool,
+}
+
+/// Ends the watch if the step it is held over panics.
+struct Step<'a, O: Observer> {
+    watch: &'a mut Watch<O>,
+    done: bool,
 }
 
 // ===== impl Watch =====
@@ -90,6 +97,23 @@ impl<O: Observer> Watch<O> {
         }
     }
 
+    /// Runs a step of the request: a poll of the handler, or a codec. If it
+    /// panics the request has ended at once, as a failure of kind
+    /// [`Internal`](Kind::Internal). Who catches the panic further out drops
+    /// this watch later, when nobody can tell a panic from a caller that left.
+    #[inline]
+    pub fn during<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let mut guard = Step { watch: self, done: false };
+        let value = step();
+        guard.done = true;
+        value
+    }
+
+    fn panicked(&mut self) {
+        self.failed_with(Kind::Internal, Some("the handler panicked".into()));
+        self.finish();
+    }
+
     /// Shows the observer the head of the reply.
     pub fn after(&mut self, status: StatusCode, headers: &mut HeaderMap) {
         if let Some(observer) = &mut self.observer
@@ -118,11 +142,11 @@ impl<O: Observer> Drop for Watch<O> {
             return;
         }
         if std::thread::panicking() {
-            self.failed_with(Kind::Internal, Some("the handler panicked".into()));
+            self.panicked();
         } else {
             self.end.outcome = Outcome::Cancelled;
+            self.finish();
         }
-        self.finish();
     }
 }
 
@@ -132,6 +156,17 @@ impl<O: Observer + fmt::Debug> fmt::Debug for Watch<O> {
             .field("observer", &self.observer)
             .field("end", &self.end)
             .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Step =====
+
+impl<O: Observer> Drop for Step<'_, O> {
+    #[inline]
+    fn drop(&mut self) {
+        if !O::SILENT && !self.done {
+            self.watch.panicked();
+        }
     }
 }
 
@@ -177,7 +212,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        let frame = ready!(this.watch.during(|| this.body.as_mut().poll_frame(cx)));
         if O::SILENT {
             return Poll::Ready(frame);
         }

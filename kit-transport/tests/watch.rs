@@ -367,3 +367,17 @@ async fn a_reply_that_breaks_off_failed_to_be_sent() {
     let notes = notes.0.lock().unwrap();
     assert_eq!(*notes, ["send INTERNAL no\nmore", "INTERNAL Some(\"no more\")"]);
 }
+
+#[test]
+fn a_panic_during_a_step_ends_the_watch_before_it_is_dropped() {
+    let ends = Ends::default();
+    let mut watch = ends.watch();
+    assert_eq!(watch.during(|| 1), 1);
+    assert!(ends.none());
+    catch_unwind(AssertUnwindSafe(|| watch.during(|| panic!("on purpose")))).unwrap_err();
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Internal));
+    assert_eq!(end.error.as_deref(), Some("the handler panicked"));
+    drop(watch);
+    ends.one();
+}

@@ -261,6 +261,31 @@ async fn a_panic_is_internal_even_where_it_is_caught_outside() {
     assert_eq!(end.error.unwrap().as_ref(), "the handler panicked");
 }
 
+#[tokio::test]
+async fn so_is_one_amid_the_body_of_a_reply() {
+    let ends = Ends::default();
+    let panics = tokio_stream::iter([()]);
+    let panics =
+        tokio_stream::StreamExt::map(panics, |()| -> Result<Frame<bytes::Bytes>, Status> {
+            panic!("on purpose");
+        });
+    let reply = Mutex::new(Some(StreamBody::new(panics)));
+    let inner = service_fn(move |_: http::Request<_>| {
+        let body = reply.lock().unwrap().take().expect("one call");
+        ready(Ok::<_, Infallible>(http::Response::new(body)))
+    });
+    let service = GrpcLayer::new().finally(ends.finally()).layer(inner);
+    let mut body = Box::pin(service.oneshot(call()).await.unwrap().into_body());
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        task::spawn(body.frame()).poll().is_ready()
+    }));
+    caught.unwrap_err();
+    drop(body);
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Internal));
+    assert_eq!(end.error.unwrap().as_ref(), "the handler panicked");
+}
+
 // ===== deadlines =====
 
 #[tokio::test(start_paused = true)]

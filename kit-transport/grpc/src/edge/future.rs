@@ -57,10 +57,6 @@ pin_project! {
 #[derive(Debug)]
 struct NoReply(String);
 
-/// Ends the watch if the handler panics. The future itself may be dropped only
-/// after the panic was caught, when nobody can tell it from a cancelled one.
-struct Unwinding<'a, O: Observer>(&'a mut Option<Watch<O>>);
-
 // ===== impl ResponseFuture =====
 
 impl<F, O: Observer> ResponseFuture<F, O> {
@@ -99,12 +95,9 @@ where
         let mut this = self.project();
         let refusal = match this.state.as_mut().project() {
             StateProj::Called { reply, mut sleep } => {
-                let poll = {
-                    let _unwinding = Unwinding(this.watch);
-                    reply.poll(cx)
-                };
-                if let Poll::Ready(result) = poll {
-                    let watch = this.watch.take().expect("polled after the reply");
+                let watch = this.watch.as_mut().expect("polled after the reply");
+                if let Poll::Ready(result) = watch.during(|| reply.poll(cx)) {
+                    let watch = this.watch.take().expect("it was there when this poll began");
                     return Poll::Ready(match result {
                         Ok(response) => {
                             let (metadata, slot) = (this.metadata.take(), this.slot.take());
@@ -175,12 +168,18 @@ fn mend<B, O: Observer>(response: &mut Response<B>, watch: &mut Watch<Told<O>>) 
     }
     let headers = response.headers();
     let unknown = headers.get(Status::GRPC_STATUS).is_some_and(|code| code == "12")
-        && !headers.contains_key(Status::GRPC_MESSAGE);
+        && !headers.contains_key(Status::GRPC_MESSAGE)
+        && !response.extensions().get::<Status>().is_some_and(tells);
     if unknown {
         watch.failed_at(Phase::Endpoint, &UnknownMethod);
         write(&UnknownMethod, response);
     }
     unknown
+}
+
+/// Says whether there is more to a status than its code: tonic's own has not.
+fn tells(status: &Status) -> bool {
+    !status.metadata().is_empty() || !status.details().is_empty() || status.source().is_some()
 }
 
 fn write<B>(fault: &dyn Fault, response: &mut Response<B>) {
@@ -251,16 +250,5 @@ impl Error for NoReply {}
 impl Fault for NoReply {
     fn kind(&self) -> Kind {
         Kind::Unknown
-    }
-}
-
-// ===== impl Unwinding =====
-
-impl<O: Observer> Drop for Unwinding<'_, O> {
-    fn drop(&mut self) {
-        if !O::SILENT && std::thread::panicking() {
-            // Dropped in a panic, it says so.
-            drop(self.0.take());
-        }
     }
 }

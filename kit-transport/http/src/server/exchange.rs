@@ -196,7 +196,7 @@ where
                     let head = head.take().expect("the head is there until the body ends");
                     let endpoint = endpoint.take().expect("so is the endpoint");
                     let request = http::Request::from_parts(head, body);
-                    match decode(&request) {
+                    match rest.watch.during(|| decode(&request)) {
                         Ok(message) => {
                             let extensions = request.into_parts().0.extensions;
                             let request = kit_request(message, extensions, *deadline);
@@ -207,7 +207,7 @@ where
                     }
                 }
                 StateProj::Call { reply, mut sleep } => {
-                    let reply = reply.poll(cx);
+                    let reply = rest.watch.during(|| reply.poll(cx));
                     if let Some(received) = rest.received.get() {
                         rest.watch.received(received);
                     }
@@ -248,8 +248,9 @@ where
 {
     /// Tells the watch of a fault, and returns the answer to it.
     pub(super) fn fail(&mut self, phase: Phase, fault: &dyn Fault) -> http::Response<Bytes> {
-        self.watch.failed_at(phase, fault);
-        (self.encode_error)(&Failure { fault, request_id: self.request_id.as_ref() })
+        let Self { watch, encode_error, request_id, .. } = self;
+        watch.failed_at(phase, fault);
+        watch.during(|| encode_error(&Failure { fault, request_id: request_id.as_ref() }))
     }
 }
 

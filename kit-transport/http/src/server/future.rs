@@ -73,7 +73,7 @@ where
         let mut response = match reply {
             // Encoded whole before any of it is sent: a failure here is still
             // an honest 500.
-            Ok(reply) => match (this.encode)(reply) {
+            Ok(reply) => match rest.watch.during(|| (this.encode)(reply)) {
                 Ok(response) => response,
                 Err(fault) => rest.fail(Phase::Encode, &fault),
             },
@@ -131,7 +131,7 @@ where
         let mut response = match reply {
             Ok(stream) => {
                 let mut response = http::Response::new(Ok(stream));
-                this.write.head(response.headers_mut());
+                rest.watch.during(|| this.write.head(response.headers_mut()));
                 response
             }
             Err(failure) => failure.map(Err),

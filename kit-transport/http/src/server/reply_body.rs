@@ -100,7 +100,7 @@ where
             this.rest.watch.finish();
             return Poll::Ready((!whole.is_empty()).then_some(Ok(Frame::data(whole))));
         };
-        let item = stream.poll_next(cx);
+        let item = this.rest.watch.during(|| stream.poll_next(cx));
         if let Some(received) = this.rest.received.get() {
             this.rest.watch.received(received);
         }
@@ -114,7 +114,7 @@ where
             }
             Poll::Ready(Some(Ok(item))) => {
                 (*this.begun, *this.stale) = (true, true);
-                match this.write.item(item, this.buffer) {
+                match this.rest.watch.during(|| this.write.item(item, this.buffer)) {
                     Ok(()) => None,
                     Err(fault) => {
                         this.buffer.clear();
@@ -210,7 +210,7 @@ where
         buffer: &mut BytesMut,
     ) -> Written {
         let failure = self.fail(phase, fault);
-        write.fault(&failure, fault.retry_after(), buffer);
+        self.watch.during(|| write.fault(&failure, fault.retry_after(), buffer));
         Written
     }
 }
