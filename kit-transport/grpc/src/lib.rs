@@ -139,7 +139,9 @@
 //! | the peer leaves while it sends | nobody listens | `CANCELLED` |
 //!
 //! Tonic's own answers are known by their words, and by nothing else; what a
-//! handler passes on from another service is left as it is. A stream of
+//! handler passes on from another service is left as it is. That of an unknown
+//! method has no words: a handler's own bare `UNIMPLEMENTED`, without a message,
+//! details or metadata, is taken for one, so say what is missing. A stream of
 //! requests is the handler's to read: there the same failures are a
 //! [`server::ReadError`], of the same kinds. The codes of a stream of replies
 //! that has begun are the handler's too.

@@ -290,3 +290,20 @@ async fn what_a_method_says_that_is_not_there_yet_stays() {
     let (reply, _) = heard(GreeterServer::new(Greeter(server)), call()).await;
     assert_eq!(reply.status().message(), "next week");
 }
+
+#[tokio::test]
+async fn what_tells_more_than_its_code_is_no_unknown_method() {
+    let mut with_metadata = Status::unimplemented("");
+    with_metadata.metadata_mut().insert("x-upstream", "1".parse().unwrap());
+    let with_details =
+        Status::with_details(Code::Unimplemented, "", Bytes::from_static(b"\x08\x0c"));
+    for status in [with_metadata, with_details] {
+        let server = service_fn(move |_: tonic::Request<GreetingRequest>| {
+            ready(Err::<tonic::Response<GreetingResponse>, _>(status.clone()))
+        });
+        let (reply, end) = heard(GreeterServer::new(Greeter(server)), call()).await;
+        assert_eq!(reply.status().code(), Code::Unimplemented);
+        assert_eq!(reply.status().message(), "");
+        assert_eq!(end.outcome, Outcome::Failed(Kind::Unimplemented));
+    }
+}
