@@ -76,6 +76,23 @@ fn the_last_line_needs_no_end_and_lines_may_end_in_crlf() {
 }
 
 #[test]
+fn a_last_reply_without_an_end_is_cut_and_no_item() {
+    for last in ["12", "{\"name\":\"Ada\"}", "{\"error\":{}}", "12\r", " ", "{\"na"] {
+        let body = format!("1\n{last}");
+        for chunks in [&[body.as_bytes()][..], &[b"1\n", last.as_bytes()]] {
+            let (items, error) = read(Replies::<Value>::new(), chunks);
+            assert_eq!(items.len(), 1, "{last:?}");
+            let Some(ReadError::BrokeOff(why)) = error else { panic!("{last:?} {error:?}") };
+            assert_eq!(why.to_string(), "the last line has no end");
+        }
+    }
+    for body in ["", "\n", "1\n", "1\r\n", "1\n\n"] {
+        let (_, error) = read(Replies::<Value>::new(), &[body.as_bytes()]);
+        assert!(error.is_none(), "{body:?} {error:?}");
+    }
+}
+
+#[test]
 fn empty_lines_are_left_out() {
     assert_eq!(names("\n\r\n  \t\n{\"name\":\"Ada\"}\n\n"), ["Ada"]);
     assert_eq!(names(""), [""; 0]);
@@ -137,6 +154,22 @@ fn a_line_within_a_chunk_is_not_copied() {
     let line = lines.next_line().unwrap().unwrap();
     assert_eq!(line.as_ptr(), chunk.as_ptr());
     assert_eq!(lines.number(), 1);
+}
+
+#[test]
+fn after_an_error_nothing_is_held() {
+    let mut lines = Lines::new(4);
+    lines.push(Bytes::from_static(b"1\n12345"));
+    assert_eq!(lines.next_line().unwrap().unwrap(), "1");
+    assert!(matches!(lines.next_line(), Err(ReadError::TooLong { line: 2, limit: 4 })));
+    for _ in 0..2 {
+        let chunk = Bytes::from(b"\n2\n3".to_vec());
+        lines.push(chunk.clone());
+        assert!(chunk.is_unique(), "{lines:?}");
+        assert_eq!(lines.next_line().unwrap(), None);
+    }
+    assert_eq!(lines.finish().unwrap(), None);
+    assert_eq!(lines.number(), 2);
 }
 
 fn written<T>(item: T) -> String

@@ -141,6 +141,32 @@ fn an_event_over_the_limit_ends_the_stream() {
 }
 
 #[test]
+fn after_an_error_nothing_is_held() {
+    let mut parser = Parser::new(6);
+    parser.push(Bytes::from_static(b"id:held\n\ndata:held\ndata:1234567"));
+    parser.next_event().unwrap_err();
+    for _ in 0..2 {
+        let chunk = Bytes::from(b"\n\ndata:held\n\n".to_vec());
+        parser.push(chunk.clone());
+        assert!(chunk.is_unique(), "{parser:?}");
+        assert_eq!(parser.next_event().unwrap(), None);
+    }
+    assert!(!format!("{parser:?}").contains("held"), "{parser:?}");
+}
+
+#[test]
+fn after_an_event_that_cannot_be_read_nothing_is_held() {
+    let mut reader = Reader::new(sse::from_json::<u32>);
+    reader.push(Bytes::from_static(b"data: 1\n\ndata: x\n\ndata: 2\n\n"));
+    reader.next_item().unwrap().unwrap().unwrap();
+    reader.next_item().unwrap().unwrap_err();
+    let chunk = Bytes::from(b"data: 3\n\n".to_vec());
+    reader.push(chunk.clone());
+    assert!(chunk.is_unique(), "{reader:?}");
+    assert!(reader.next_item().is_none());
+}
+
+#[test]
 fn where_a_reader_left_off_is_among_the_extensions() {
     let mut extensions = Extensions::new();
     let mut headers = HeaderMap::new();

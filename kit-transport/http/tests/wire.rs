@@ -17,7 +17,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use kit_endpoint::Kind;
+use kit_endpoint::{Fault, Kind};
 use kit_transport::{End, Outcome};
 use kit_transport_http::{
     CallError, Client, EncodeError, Server, StreamClient, json, json_lines, nothing, sse,
@@ -29,7 +29,12 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+    task::AbortHandle,
+    time::timeout,
+};
 use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
@@ -189,6 +194,34 @@ async fn a_reply_that_is_cut_at_its_last_chunk_is_told_from_its_end() {
             Outcome::Failed(Kind::Unavailable)
         };
         assert_eq!(soon(ended.recv()).await.unwrap().outcome, end, "{version:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_cut_where_only_the_connection_ends_the_body_is_no_item() {
+    for (sent, cut) in [("1\n1234\n", false), ("1\n12", true)] {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            let _ = far.read(&mut [0; 1024]).await.unwrap();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/jsonl\r\n\r\n";
+            far.write_all(format!("{head}{sent}").as_bytes()).await.unwrap();
+        });
+        let (send, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        let read = json_lines::Replies::<u32>::new();
+        let encode = json::request(Method::POST, uri());
+        let connection = Connection::<Full<Bytes>>::One(send);
+        let client = StreamClient::new(connection.into_service(), encode, read);
+        let mut replies = soon(client.oneshot(Kit::new(0))).await.unwrap();
+        assert_eq!(soon(replies.next()).await.unwrap().unwrap(), 1);
+        match soon(replies.next()).await.unwrap() {
+            Ok(item) => assert_eq!((item, cut), (1234, false)),
+            Err(error) => {
+                assert!(cut && matches!(error, CallError::Body(_)), "{error:?}");
+                assert_eq!(error.kind(), Kind::Unavailable);
+            }
+        }
+        assert!(soon(replies.next()).await.is_none());
     }
 }
 

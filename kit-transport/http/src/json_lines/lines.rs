@@ -28,8 +28,11 @@ impl Lines {
         Self { chunk, partial, limit, number: 0, over: false }
     }
 
-    /// Takes a chunk.
+    /// Takes a chunk. After an error it is dropped.
     pub fn push(&mut self, chunk: Bytes) {
+        if self.over {
+            return;
+        }
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
@@ -50,7 +53,7 @@ impl Lines {
     /// # Errors
     ///
     /// Fails if the line is longer than the limit, also if its end has not come;
-    /// there are no more lines then.
+    /// there are no more lines then, and nothing is held any more.
     pub fn next_line(&mut self) -> Result<Option<Bytes>, ReadError> {
         while !self.over {
             let Some(end) = memchr(b'\n', &self.chunk) else {
@@ -108,7 +111,13 @@ impl Lines {
         Ok((!line.trim_ascii().is_empty()).then_some(line))
     }
 
-    /// Drops what is left: there are no more lines.
+    /// Whether the line that is coming has begun, once
+    /// [`next_line`](Self::next_line) has no other.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// Drops what is left and what comes: there are no more lines.
     pub(super) fn stop(&mut self) {
         self.over = true;
         (self.chunk, self.partial) = (Bytes::new(), BytesMut::new());

@@ -24,13 +24,16 @@
 //! with other means need only know whether its items have an `error`.
 //!
 //! Without such a line the stream is whole, if the body is: HTTP tells a body
-//! that came to its end from one that was cut (see [the end](crate::stream#the-end)).
-//! An end marker of our own would say no more, and make every other reader
-//! skip it.
+//! that came to its end from one that was cut, but where the end of the connection
+//! is that of the body (see [the end](crate::stream#the-end)). There a `Replies`
+//! still tells a cut within a line: the line has no LF then, and is no item, since
+//! `12` may be what is left of `1234`. An end marker of our own would tell a cut
+//! between lines too, and make every other reader skip it.
 //!
-//! What is read may also end its lines in CR LF, have empty lines, which are left out, and
-//! have no end of the last line. A line may have 1 MiB
-//! ([`Reader::line_limit`]); the stream has no limit.
+//! What is read may also end its lines in CR LF, and have empty lines, which are
+//! left out. The last line of requests needs no end, as HTTP says where a request
+//! ends; that of replies does, whatever the length of the body was said to be.
+//! A line may have 1 MiB ([`Reader::line_limit`]); the stream has no limit.
 
 mod lines;
 mod read;

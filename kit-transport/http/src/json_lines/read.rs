@@ -18,7 +18,8 @@ const TYPES: &str = "application/jsonl, application/x-ndjson";
 
 /// Reads a stream of requests as JSON lines: each line is a `T`.
 ///
-/// See the [module](super) for the format.
+/// The last one needs no LF: a request whose body was cut is told from a whole
+/// one by HTTP, always. See the [module](super) for the format.
 pub struct Reader<T> {
     lines: Lines,
     typed: bool,
@@ -28,7 +29,8 @@ pub struct Reader<T> {
 /// Reads a stream of replies as JSON lines, for a client: each line is a `T`,
 /// or the fault that ends the stream.
 ///
-/// See the [module](super) for the format.
+/// Each line ends in LF, the last one too: a body that ends within a line was
+/// cut, which is [`ReadError::BrokeOff`]. See the [module](super) for the format.
 pub struct Replies<T> {
     lines: Lines,
     item: PhantomData<fn() -> T>,
@@ -180,8 +182,14 @@ impl<T: DeserializeOwned> ReadItems for Replies<T> {
         self.item(line)
     }
 
+    /// There is none: a line that has no end is not whole, even if it can be read.
     fn finish(&mut self) -> Option<Result<Self::Item, ReadError>> {
-        let line = self.lines.finish();
+        let line = match self.lines.next_line() {
+            Ok(None) if self.lines.has_begun() => {
+                Err(ReadError::BrokeOff("the last line has no end".into()))
+            }
+            line => line,
+        };
         self.item(line)
     }
 }

@@ -42,8 +42,11 @@ impl Parser {
         }
     }
 
-    /// Takes a chunk.
+    /// Takes a chunk. After an error it is dropped.
     pub fn push(&mut self, chunk: Bytes) {
+        if self.over {
+            return;
+        }
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
@@ -63,7 +66,7 @@ impl Parser {
     /// # Errors
     ///
     /// Fails if the event is longer than the limit, also if its end has not
-    /// come; there are no more events then.
+    /// come; there are no more events then, and nothing is held any more.
     pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
         while !self.over && !self.chunk.is_empty() {
             if mem::take(&mut self.carriage) && self.chunk[0] == b'\n' {
@@ -146,10 +149,16 @@ impl Parser {
         Some(event)
     }
 
-    #[cold]
-    fn too_long(&mut self) -> ReadError {
+    /// Drops what is left and what comes: there are no more events.
+    pub(super) fn stop(&mut self) {
         self.over = true;
         (self.chunk, self.partial) = (Bytes::new(), BytesMut::new());
+        (self.last_id, self.next) = (None, Event::default());
+    }
+
+    #[cold]
+    fn too_long(&mut self) -> ReadError {
+        self.stop();
         ReadError::TooLong { line: self.number, limit: self.limit }
     }
 }

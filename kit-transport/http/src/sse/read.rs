@@ -21,7 +21,6 @@ const TYPE: &str = "text/event-stream";
 pub struct Reader<F> {
     parser: Parser,
     read: F,
-    over: bool,
 }
 
 // ===== impl Reader =====
@@ -32,7 +31,7 @@ impl<F> Reader<F> {
     /// as they are. An event may have 1 MiB.
     #[must_use]
     pub fn new(read: F) -> Self {
-        Self { parser: Parser::new(LIMIT), read, over: false }
+        Self { parser: Parser::new(LIMIT), read }
     }
 
     /// Takes events of up to `bytes`; a longer one ends the stream with
@@ -70,9 +69,6 @@ where
     }
 
     fn next_item(&mut self) -> Option<Result<Self::Item, ReadError>> {
-        if self.over {
-            return None;
-        }
         let item = self.parser.next_event().transpose()?.and_then(|event| {
             if event.event.as_deref() == Some(FAULT) {
                 return Ok(Err(fault(event)));
@@ -80,7 +76,9 @@ where
             let line = self.parser.number();
             (self.read)(event).map(Ok).map_err(|fault| malformed(&fault, line))
         });
-        self.over = !matches!(item, Ok(Ok(_)));
+        if !matches!(item, Ok(Ok(_))) {
+            self.parser.stop();
+        }
         Some(item)
     }
 

@@ -12,6 +12,14 @@
 //! - A stream that came to its end is a body that ends as HTTP says it does:
 //!   by its last chunk (HTTP/1.1) or `END_STREAM` (HTTP/2). A body that is cut has
 //!   neither, and a client must not take it for whole (RFC 9112, section 8).
+//!   The body of a request always says its end.
+//! - A reply may also end with its connection, without a word: one of HTTP/1.0, or
+//!   of HTTP/1.1 with neither a length nor chunks (RFC 9112, section 6.3). A
+//!   [`Server`](crate::Server) served by hyper sends none over HTTP/1.1, but who
+//!   stands between may make such a one of what it sends. Then HTTP knows no cut.
+//!   A cut line of `json_lines` is told all the same, as [`ReadError::BrokeOff`],
+//!   and a cut event of `sse` is left out; a cut between items looks like the end. Where
+//!   that matters, let the last item say that it is the last.
 //! - A fault amid a stream is its last item, which each format marks so that
 //!   no item is like it; then the body ends properly. A body that is aborted
 //!   instead would lose the fault: a reset overtakes what was written before it.
