@@ -15,7 +15,7 @@ use http::{Method, Request, Response, header};
 use kit_endpoint::{Details, Fault, Kind};
 use kit_transport_http::{
     DecodeError, form, json, msgpack,
-    path::{self, Template, Unfilled},
+    path::{self, Malformed, Template, Unfilled},
     protobuf, query,
 };
 use proptest::prelude::*;
@@ -247,10 +247,37 @@ fn a_template_is_checked_when_it_is_made() {
     ] {
         assert!(Template::parse(wrong).is_err(), "{wrong}");
     }
+    for (wrong, why) in [
+        ("users", Malformed::Relative),
+        ("/a{b}", Malformed::Braces),
+        ("/{*a}/b", Malformed::RestNotLast),
+        ("/a?b", Malformed::BeyondPath),
+        ("/a b", Malformed::NotEncoded),
+    ] {
+        assert_eq!(Template::parse(wrong), Err(why));
+    }
     let template = const { Template::new("/users/{id}/{*rest}") };
     assert_eq!(template.as_str(), "/users/{id}/{*rest}");
     // What no path has may be in a name, which is not in the path.
     assert_eq!(at::<String>("/a%20b/größe/{the id}", "/a%20b/größe/7").unwrap(), "7");
+}
+
+#[test]
+fn each_parameter_of_a_template_has_a_name_of_its_own() {
+    for (wrong, name) in [
+        ("/a/{id}/b/{id}", "id"),
+        ("/{id}/{id}", "id"),
+        ("/{a}/{id}/{*id}", "id"),
+        ("/{größe}/{größe}", "größe"),
+    ] {
+        let why = Template::parse(wrong).unwrap_err();
+        assert_eq!(why, Malformed::Repeated { name }, "{wrong}");
+        let said = format!("each parameter has a name of its own: {name} is there twice");
+        assert_eq!(why.to_string(), said);
+    }
+    for right in ["/{id}/{ids}", "/{ids}/{id}", "/{a}/{b}/{*c}", "/id/{id}", "/{id}/{*di}"] {
+        assert_eq!(Template::parse(right).unwrap().as_str(), right);
+    }
 }
 
 #[test]

@@ -79,11 +79,12 @@
 //! # }
 //! ```
 
+mod malformed;
 mod params;
 mod template;
 mod unfilled;
 
-pub use self::{template::Template, unfilled::Unfilled};
+pub use self::{malformed::Malformed, template::Template, unfilled::Unfilled};
 
 use crate::DecodeError;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-use super::{Unfilled, params::Params};
+use super::{Malformed, Unfilled, params::Params};
 use crate::DecodeError;
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -30,13 +30,14 @@ impl<'a> Template<'a> {
     /// # Panics
     ///
     /// Panics if `template` does not begin with `/`, if braces are not around a
-    /// whole segment, if `{*rest}` is not the last one, or if there is what no
-    /// path of a URI has (blanks, `?`, `#`): it would never match.
+    /// whole segment, if `{*rest}` is not the last one, if there is what no
+    /// path of a URI has (blanks, `?`, `#`): it would never match; or if two
+    /// parameters have the same name: no message could fill it.
     #[must_use]
     pub const fn new(template: &'a str) -> Self {
         match Self::parse(template) {
             Ok(template) => template,
-            Err(why) => panic!("{}", why),
+            Err(why) => panic!("{}", why.as_str()),
         }
     }
 
@@ -45,36 +46,41 @@ impl<'a> Template<'a> {
     /// # Errors
     ///
     /// As [`new`](Self::new) panics.
-    pub const fn parse(template: &'a str) -> Result<Self, &'static str> {
+    pub const fn parse(template: &'a str) -> Result<Self, Malformed<'a>> {
         let bytes = template.as_bytes();
         if bytes.is_empty() || bytes[0] != b'/' {
-            return Err("a template begins with /");
+            return Err(Malformed::Relative);
         }
         let mut at = 1;
         while at < bytes.len() {
             match bytes[at] {
                 b'{' if bytes[at - 1] == b'/' => {
                     let rest = at + 1 < bytes.len() && bytes[at + 1] == b'*';
+                    let open = at;
                     let name = at + 1 + rest as usize;
                     at = name;
                     while at < bytes.len() && !matches!(bytes[at], b'{' | b'}' | b'/' | b'*') {
                         at += 1;
                     }
                     if at == name || at == bytes.len() || bytes[at] != b'}' {
-                        return Err("a parameter is a whole segment: /{name}, or /{*name}");
+                        return Err(Malformed::Braces);
+                    }
+                    if names(bytes, open, name, at) {
+                        let (_, name) = template.split_at(at).0.split_at(name);
+                        return Err(Malformed::Repeated { name });
                     }
                     at += 1;
                     if rest && at < bytes.len() {
-                        return Err("/{*name} takes all that is left: write it last");
+                        return Err(Malformed::RestNotLast);
                     }
                     if at < bytes.len() && bytes[at] != b'/' {
-                        return Err("a parameter is a whole segment: /{name}, or /{*name}");
+                        return Err(Malformed::Braces);
                     }
                 }
-                b'{' | b'}' => return Err("a parameter is a whole segment: /{name}, or /{*name}"),
-                b'?' | b'#' => return Err("a template is a path: it ends before ? and #"),
+                b'{' | b'}' => return Err(Malformed::Braces),
+                b'?' | b'#' => return Err(Malformed::BeyondPath),
                 b'<' | b'>' | b'`' | b' ' | 0x7f | ..b' ' => {
-                    return Err("a template is percent-encoded, as paths are: %20 for a blank");
+                    return Err(Malformed::NotEncoded);
                 }
                 _ => at += 1,
             }
@@ -229,4 +235,24 @@ impl fmt::Debug for Template<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Template").field(&self.0).finish()
     }
+}
+
+/// Whether a parameter before `open` has the name from `start` to `end`.
+const fn names(template: &[u8], open: usize, start: usize, end: usize) -> bool {
+    let mut at = 0;
+    while at < open {
+        if template[at] == b'{' {
+            at += if template[at + 1] == b'*' { 2 } else { 1 };
+            let mut same = 0;
+            while start + same < end && template[at + same] == template[start + same] {
+                same += 1;
+            }
+            // No name has a brace.
+            if start + same == end && template[at + same] == b'}' {
+                return true;
+            }
+        }
+        at += 1;
+    }
+    false
 }
