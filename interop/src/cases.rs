@@ -10,14 +10,15 @@ use crate::{
         StreamingOutputCallRequest, StreamingOutputCallResponse,
     },
 };
-use futures_util::{StreamExt, TryStreamExt, future, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{self, Either},
+    stream,
+};
 use kit_endpoint::{Carries, Fault, Kind, Request};
 use kit_transport_grpc::{CallError, ReceivedMetadata};
-use std::{convert::Infallible, fmt::Debug, time::Duration};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use std::{convert::Infallible, fmt::Debug, pin::pin, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue, MetadataMap};
 use tower::ServiceExt;
@@ -39,17 +40,6 @@ pub enum Failure {
     /// What came is not what the case asks for.
     #[error("{0}")]
     Wrong(String),
-}
-
-/// The caller changed its mind.
-#[derive(Debug, thiserror::Error)]
-#[error("the caller gives up")]
-struct GivenUp;
-
-impl Fault for GivenUp {
-    fn kind(&self) -> Kind {
-        Kind::Cancelled
-    }
 }
 
 /// What a case comes to.
@@ -214,43 +204,42 @@ pub async fn timeout_on_sleeping_server(caller: Caller) -> Held {
     Ok(())
 }
 
-/// A call is cancelled before it has sent a message, but not before the server
-/// has `begun`.
+/// A call is cancelled, by being dropped, before it has sent a message, but not
+/// before the server has `begun`; then it is `over` there.
 ///
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn cancel_after_begin(caller: Caller, begun: impl Future<Output = ()>) -> Held {
-    let (cancel, cancelled) = oneshot::channel();
-    let requests = stream::once(async {
-        // Dropped, it is as well a change of mind.
-        let _: Result<(), _> = cancelled.await;
-        Err::<StreamingInputCallRequest, _>(GivenUp)
-    });
+pub async fn cancel_after_begin(
+    caller: Caller,
+    begun: impl Future<Output = ()>,
+    over: impl Future<Output = ()>,
+) -> Held {
+    let requests = stream::pending::<Result<StreamingInputCallRequest, Infallible>>();
     let call = client::streaming_input_call(caller).oneshot(Request::new(requests));
-    let cancel = async {
-        begun.await;
-        drop(cancel);
-    };
-    let (result, ()) = future::join(call, cancel).await;
-    fails(result, Kind::Cancelled)?;
+    if let Either::Left((result, _)) = future::select(pin!(call), pin!(begun)).await {
+        return Err(Failure::Wrong(format!("the call ended by itself: {result:?}")));
+    }
+    // What was pinned here is dropped by now: nobody waits for the reply.
+    over.await;
     Ok(())
 }
 
-/// A call is cancelled when the first of its replies has come.
+/// A call is cancelled, by being dropped, when the first of its replies has
+/// come; then it is `over` at the server.
 ///
 /// # Errors
 ///
 /// Fails if the case does not hold.
-pub async fn cancel_after_first_response(caller: Caller) -> Held {
-    let (requests, sent) = mpsc::unbounded_channel();
-    let sent = UnboundedReceiverStream::new(sent);
+pub async fn cancel_after_first_response(caller: Caller, over: impl Future<Output = ()>) -> Held {
     let (request, reply) = STREAM[0];
-    requests.send(Ok(ask(request, reply))).map_err(|_| unread())?;
-    let mut replies = client::full_duplex_call(caller).oneshot(Request::new(sent)).await?;
+    // An end of the requests would be the end of the call.
+    let requests =
+        stream::iter([Ok::<_, Infallible>(ask(request, reply))]).chain(stream::pending());
+    let mut replies = client::full_duplex_call(caller).oneshot(Request::new(requests)).await?;
     zeros(next(&mut replies).await?, reply)?;
-    requests.send(Err(GivenUp)).map_err(|_| unread())?;
-    fails(replies.try_next().await, Kind::Cancelled)?;
+    drop(replies);
+    over.await;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! a request is the metadata that it goes out with.
 
 use crate::{
-    Custom, Tally,
+    CountLayer, Custom, Tally,
     pb::{
         Empty, SimpleRequest, SimpleResponse, StreamingInputCallRequest,
         StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse,
@@ -15,6 +15,7 @@ use kit_endpoint::{Endpoint, Fault};
 use kit_transport_grpc::{CallError, Client};
 use tokio_stream::Stream;
 use tonic::transport::Channel;
+use tower_layer::Layer;
 
 /// The paths of the methods.
 pub(crate) const EMPTY_CALL: &str = "/grpc.testing.TestService/EmptyCall";
@@ -23,7 +24,7 @@ pub(crate) const STREAMING_OUTPUT_CALL: &str = "/grpc.testing.TestService/Stream
 pub(crate) const STREAMING_INPUT_CALL: &str = "/grpc.testing.TestService/StreamingInputCall";
 pub(crate) const FULL_DUPLEX_CALL: &str = "/grpc.testing.TestService/FullDuplexCall";
 
-/// Who calls the methods: over a channel, under a hook that counts.
+/// Who calls the methods: over a channel, under a hook and a layer that count.
 #[derive(Debug, Clone)]
 pub struct Caller {
     channel: Channel,
@@ -33,7 +34,8 @@ pub struct Caller {
 // ===== impl Caller =====
 
 impl Caller {
-    /// Calls over `channel`, and lets `tally` hear of each call.
+    /// Calls over `channel`, and lets `tally` hear of each call, from a hook and
+    /// from a layer around the client.
     #[must_use]
     pub const fn new(channel: Channel, tally: Tally) -> Self {
         Self { channel, tally }
@@ -68,9 +70,10 @@ fn nothing(
     caller: Caller,
     path: &'static str,
 ) -> impl Endpoint<Empty, Response = Empty, Error = CallError> {
-    Client::new(caller.channel, path, same::<Empty>, same::<Empty>)
+    let client = Client::new(caller.channel, path, same::<Empty>, same::<Empty>)
         .metadata(Custom::write)
-        .hook(caller.tally)
+        .hook(caller.tally.clone());
+    CountLayer::new(caller.tally, path).layer(client)
 }
 
 /// Calls `UnaryCall`.
@@ -78,9 +81,11 @@ fn nothing(
 pub fn unary_call(
     caller: Caller,
 ) -> impl Endpoint<SimpleRequest, Response = SimpleResponse, Error = CallError> {
-    Client::new(caller.channel, UNARY_CALL, same::<SimpleRequest>, same::<SimpleResponse>)
-        .metadata(Custom::write)
-        .hook(caller.tally)
+    let client =
+        Client::new(caller.channel, UNARY_CALL, same::<SimpleRequest>, same::<SimpleResponse>)
+            .metadata(Custom::write)
+            .hook(caller.tally.clone());
+    CountLayer::new(caller.tally, UNARY_CALL).layer(client)
 }
 
 /// Calls `StreamingOutputCall`.
@@ -92,14 +97,15 @@ pub fn streaming_output_call(
     Response = impl Stream<Item = Result<StreamingOutputCallResponse, CallError>> + Send + Unpin,
     Error = CallError,
 > {
-    Client::server_streaming(
+    let client = Client::server_streaming(
         caller.channel,
         STREAMING_OUTPUT_CALL,
         same::<StreamingOutputCallRequest>,
         same::<StreamingOutputCallResponse>,
     )
     .metadata(Custom::write)
-    .hook(caller.tally)
+    .hook(caller.tally.clone());
+    CountLayer::new(caller.tally, STREAMING_OUTPUT_CALL).streaming().layer(client)
 }
 
 /// Calls `StreamingInputCall` with a stream of requests.
@@ -111,14 +117,15 @@ where
     St: Stream<Item = Result<StreamingInputCallRequest, E>> + Send + 'static,
     E: Fault,
 {
-    Client::client_streaming(
+    let client = Client::client_streaming(
         caller.channel,
         STREAMING_INPUT_CALL,
         same::<StreamingInputCallRequest>,
         same::<StreamingInputCallResponse>,
     )
     .metadata(Custom::write)
-    .hook(caller.tally)
+    .hook(caller.tally.clone());
+    CountLayer::new(caller.tally, STREAMING_INPUT_CALL).layer(client)
 }
 
 /// Calls `FullDuplexCall` with a stream of requests.
@@ -134,12 +141,13 @@ where
     St: Stream<Item = Result<StreamingOutputCallRequest, E>> + Send + 'static,
     E: Fault,
 {
-    Client::bidi(
+    let client = Client::bidi(
         caller.channel,
         FULL_DUPLEX_CALL,
         same::<StreamingOutputCallRequest>,
         same::<StreamingOutputCallResponse>,
     )
     .metadata(Custom::write)
-    .hook(caller.tally)
+    .hook(caller.tally.clone());
+    CountLayer::new(caller.tally, FULL_DUPLEX_CALL).streaming().layer(client)
 }

@@ -43,7 +43,6 @@ cases! {
     ping_pong,
     empty_stream,
     timeout_on_sleeping_server,
-    cancel_after_first_response,
     status_code_and_message,
     special_status_message,
     custom_metadata,
@@ -53,8 +52,16 @@ cases! {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_after_begin() {
-    let call = |caller, tally: Tally| {
-        cases::cancel_after_begin(caller, async move { support::begun(&tally).await })
+    let call = |caller, tally: Tally| async move {
+        cases::cancel_after_begin(caller, support::begun(&tally), support::cancelled(&tally)).await
     };
     check("cancel_after_begin", call).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_after_first_response() {
+    let call = |caller, tally: Tally| async move {
+        cases::cancel_after_first_response(caller, support::cancelled(&tally)).await
+    };
+    check("cancel_after_first_response", call).await;
 }

@@ -143,7 +143,7 @@ def empty_stream(stub):
 def timeout_on_sleeping_server(stub):
     requests = Requests()
     requests.send(ask(27182))
-    replies = stub.duplex(iter(requests), timeout=0.001)
+    replies = stub.duplex(iter(requests), timeout=1)
     fails(lambda: next(replies), grpc.StatusCode.DEADLINE_EXCEEDED)
     requests.close()
 

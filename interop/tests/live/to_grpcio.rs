@@ -15,7 +15,7 @@ use kit_interop::{
     },
 };
 use std::{convert::Infallible, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 use tonic::transport::Channel;
 use tower::ServiceExt;
 
@@ -53,8 +53,6 @@ cases! {
     server_streaming,
     ping_pong,
     empty_stream,
-    timeout_on_sleeping_server,
-    cancel_after_first_response,
     status_code_and_message,
     special_status_message,
     custom_metadata,
@@ -64,16 +62,45 @@ cases! {
 
 #[tokio::test]
 #[ignore = "needs grpcio"]
+async fn timeout_on_sleeping_server() {
+    let tally = Tally::default();
+    let (server, channel) = start().await;
+    let caller = Caller::new(channel, tally.clone());
+    in_time(cases::timeout_on_sleeping_server(caller)).await.unwrap();
+    Heard::of("timeout_on_sleeping_server").by_a_late_head().check_caller(&tally.counts());
+    server.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
 async fn cancel_after_begin() {
     let tally = Tally::default();
-    let (mut server, channel) = start().await;
+    let (server, channel) = start().await;
+    let server = Mutex::new(server);
     let begun = async {
-        server.hear("begun StreamingInputCall ").await;
+        server.lock().await.hear("begun StreamingInputCall ").await;
+    };
+    let over = async {
+        server.lock().await.hear("over StreamingInputCall").await;
     };
     let caller = Caller::new(channel, tally.clone());
-    in_time(cases::cancel_after_begin(caller, begun)).await.unwrap();
+    in_time(cases::cancel_after_begin(caller, begun, over)).await.unwrap();
     Heard::of("cancel_after_begin").check_caller(&tally.counts());
-    server.hear("over StreamingInputCall").await;
+    server.into_inner().end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpcio"]
+async fn cancel_after_first_response() {
+    let tally = Tally::default();
+    let (mut server, channel) = start().await;
+    let over = async {
+        server.hear("begun FullDuplexCall ").await;
+        server.hear("over FullDuplexCall").await;
+    };
+    let caller = Caller::new(channel, tally.clone());
+    in_time(cases::cancel_after_first_response(caller, over)).await.unwrap();
+    Heard::of("cancel_after_first_response").check_caller(&tally.counts());
     server.end().await;
 }
 

@@ -41,6 +41,11 @@ impl Heard {
         Self { hook: ends, layer: ends, after: ends.len()..=ends.len() }
     }
 
+    /// The same of a server that may make no head before its first message.
+    pub const fn by_a_late_head(self) -> Self {
+        Self { after: 0..=self.hook.len(), hook: self.hook, layer: self.layer }
+    }
+
     /// How many calls it is of.
     pub const fn calls(&self) -> usize {
         self.hook.len()
@@ -51,11 +56,16 @@ impl Heard {
         counts.ends.len() >= self.hook.len() && counts.calls.len() >= self.layer.len()
     }
 
-    /// Asserts that the hook of a client heard of each call, and of its end.
+    /// Asserts that the hook of a client and the layer around it heard of each
+    /// call and of its end, and the hook of each head of a reply.
     #[track_caller]
     pub fn check_caller(&self, counts: &Counts) {
-        assert_eq!(counts.before, self.calls(), "{counts:?}");
-        assert_eq!(ends(counts).0, self.hook);
+        let calls = self.calls();
+        assert_eq!((counts.before, counts.begun.len()), (calls, calls), "{counts:?}");
+        assert!(self.after.contains(&counts.after), "{counts:?}");
+        let (ends, calls) = ends(counts);
+        // A layer around a client sees the calls of no endpoint, too.
+        assert_eq!((&*ends, &*calls), (self.hook, self.hook));
     }
 
     /// Asserts that this was heard at a server, and nothing else.

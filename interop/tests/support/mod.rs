@@ -14,6 +14,7 @@ mod heard;
 pub use heard::{Heard, ends};
 
 use hyper_util::rt::TokioIo;
+use kit_endpoint::Kind;
 use kit_interop::{Tally, app};
 use kit_serve::{Cut, Handle, Listener, Peer, serve};
 use std::{
@@ -98,4 +99,11 @@ pub fn pipes(tally: &Tally) -> (Channel, Served) {
 /// Waits until an endpoint was called.
 pub async fn begun(tally: &Tally) {
     tally.wait_for(|counts| counts.begun.len() == 1).await;
+}
+
+/// Waits until the call of an endpoint is over, and asserts that it was
+/// cancelled: dropped, or told so by its requests.
+pub async fn cancelled(tally: &Tally) {
+    let counts = tally.wait_for(|counts| !counts.calls.is_empty()).await;
+    assert_eq!(ends(&counts).1, [Some(Kind::Cancelled)], "{counts:?}");
 }
