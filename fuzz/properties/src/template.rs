@@ -74,15 +74,13 @@ fn write(template: Template<'_>, values: &BTreeMap<&str, &str>) {
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .collect();
-    let unique: BTreeSet<_> = names.iter().map(|name| name.trim_start_matches('*')).collect();
-    let sound = unique.len() == names.len()
-        && names.iter().all(|name| {
-            let (name, rest) = name.strip_prefix('*').map_or((*name, false), |name| (name, true));
-            values.get(name).is_some_and(|value| {
-                let mut segments = value.split(|letter| rest && letter == '/');
-                segments.all(|segment| !matches!(segment, "" | "." | ".."))
-            })
-        });
+    let sound = names.iter().all(|name| {
+        let (name, rest) = name.strip_prefix('*').map_or((*name, false), |name| (name, true));
+        values.get(name).is_some_and(|value| {
+            let mut segments = value.split(|letter| rest && letter == '/');
+            segments.all(|segment| !matches!(segment, "" | "." | ".."))
+        })
+    });
     let uri = match template.uri(&base, values) {
         Ok(uri) => uri,
         Err(Unfilled::Encode(error)) => panic!("{error}"),
@@ -111,12 +109,13 @@ fn get(path: &str) -> Option<Request<Bytes>> {
 fn is_template(text: &str) -> bool {
     let Some(text) = text.strip_prefix('/') else { return false };
     let segments: Vec<_> = text.split('/').collect();
+    let mut names = BTreeSet::new();
     segments.iter().enumerate().all(|(index, segment)| {
         let last = index + 1 == segments.len();
         match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
             Some(name) => {
                 let name = name.strip_prefix('*').filter(|_| last).unwrap_or(name);
-                !name.is_empty() && !name.contains(['{', '}', '*'])
+                !name.is_empty() && !name.contains(['{', '}', '*']) && names.insert(name)
             }
             None => segment.chars().all(in_a_path),
         }
