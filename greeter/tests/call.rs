@@ -152,7 +152,8 @@ async fn what_the_greeter_refuses_is_told_without_advice_on_ports() {
             .body(r#"{"detail":"say whom to greet"}"#)
             .unwrap();
         let error = over_http(web(Ok(problem)), "memory:1", hello("")).await.unwrap_err();
-        assert!(error.to_string().starts_with("say whom to greet"), "{error}");
+        let said = Report(&*error).to_string();
+        assert!(said.ends_with(": say whom to greet"), "{said}");
         assert!(!error.is::<OtherPort>(), "{error}");
     }
 }

@@ -88,7 +88,7 @@ async fn over_grpc_a_greeting_comes_back_or_the_kind_of_failure() {
     let refuses = client::grpc(channel(|_| Err(service::Error::LongName)));
     let error = refuses.oneshot(hello("Ada")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidArgument);
-    assert!(error.to_string().contains("too long"), "{error}");
+    assert!(kit_transport::Report(&error).to_string().contains("too long"), "{error}");
 }
 
 // ===== wherever Consul says =====

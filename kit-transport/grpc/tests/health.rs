@@ -159,7 +159,7 @@ async fn a_list_of_more_than_a_hundred_is_refused() {
     let more = Health::new(whole).services(names(MAX_LISTED + 1));
     let error = list(more.into_server()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
-    assert!(error.to_string().contains("by its name"), "{error}");
+    assert!(kit_transport::Report(&error).to_string().contains("by its name"), "{error}");
 }
 
 #[tokio::test]

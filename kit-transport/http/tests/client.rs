@@ -180,7 +180,10 @@ async fn problem_details_are_kept_whole() {
     ))
     .await
     .unwrap_err();
-    assert_eq!(error.to_string(), "30 is not 50 (422 Unprocessable Entity)");
+    // What the server says is for logs, and not for callers of our own.
+    assert_eq!(error.to_string(), "the server answered 422 Unprocessable Entity");
+    let said = "the server answered 422 Unprocessable Entity: 30 is not 50";
+    assert_eq!(kit_transport::Report(&error).to_string(), said);
     let CallError::Rejected(rejection) = error else { panic!("{error:?}") };
     assert_eq!((rejection.status.as_u16(), rejection.kind), (422, Kind::FailedPrecondition));
     let problem = rejection.problem.unwrap();
@@ -688,7 +691,8 @@ async fn a_raw_failure_is_read_and_typed() {
     let ends = Ends::default();
     let client = Client::raw(answering(503, "application/problem+json", problem), five);
     let error = client.finally(ends.hook()).oneshot(Kit::new(())).await.unwrap_err();
-    assert_eq!(error.to_string(), "gone fishing (503 Service Unavailable)");
+    let said = "the server answered 503 Service Unavailable: gone fishing";
+    assert_eq!(kit_transport::Report(&error).to_string(), said);
     assert_eq!(ends.one().received, problem.len() as u64);
 
     // One that is too long to read is still that failure.

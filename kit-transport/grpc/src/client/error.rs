@@ -32,7 +32,13 @@ pub struct Rejection {
     kind: Kind,
     refused: bool,
     phase: Phase,
+    said: Option<Said>,
 }
+
+/// What the service says, as a source: logs have it, and what an endpoint
+/// tells its own callers of the error has not.
+#[derive(Debug, Clone)]
+struct Said(Box<str>);
 
 // ===== impl Rejection =====
 
@@ -67,7 +73,9 @@ impl Rejection {
             None => Kind::Internal,
         };
         let refused = never_connected(&status);
-        Self { status, kind, refused, phase }
+        let said = !status.message().is_empty() && !broke(&status);
+        let said = said.then(|| Said(status.message().into()));
+        Self { status, kind, refused, phase, said }
     }
 
     pub(super) fn transport(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -108,19 +116,30 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status.message() {
-            _ if broke(&self.status) => f.write_str("cannot reach the service"),
-            "" => write!(f, "the service answered {}", self.kind),
-            message => write!(f, "the service answered {}: {message}", self.kind),
+        if broke(&self.status) {
+            f.write_str("cannot reach the service")
+        } else {
+            write!(f, "the service answered {}", self.kind)
         }
     }
 }
 
 impl Error for Rejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.status.source()
+        match &self.said {
+            Some(said) => Some(said),
+            None => self.status.source(),
+        }
     }
 }
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Said {}
 
 impl Fault for Rejection {
     fn kind(&self) -> Kind {

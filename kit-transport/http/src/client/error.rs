@@ -89,7 +89,8 @@ impl error::Error for CallError {
             // Told in their own words, so what follows is their source.
             Self::NotConnected(fact) => error::Error::source(fact),
             Self::Expired(fact) => error::Error::source(fact),
-            Self::TooLarge { .. } | Self::Rejected(_) => None,
+            Self::Rejected(rejection) => error::Error::source(rejection),
+            Self::TooLarge { .. } => None,
         }
     }
 }
@@ -141,9 +142,15 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.detail {
-            Some(detail) => write!(f, "{detail} ({})", self.status),
-            None => write!(f, "the server answered {}", self.status),
-        }
+        write!(f, "the server answered {}", self.status)
+    }
+}
+
+/// What the server says is a source: logs have it, and what an endpoint tells
+/// its own callers of this error has not.
+impl error::Error for Rejection {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let problem = self.problem.as_deref().filter(|problem| problem.detail.is_some());
+        problem.map(|problem| problem as _)
     }
 }

@@ -1,5 +1,6 @@
 use http::HeaderMap;
 use kit_endpoint::Details;
+use std::{error::Error, fmt};
 
 /// The problem details (RFC 9457) that a server sent with a failure.
 ///
@@ -32,6 +33,15 @@ pub struct ReceivedProblem {
 const FACTS: usize = 128;
 
 // ===== impl ReceivedProblem =====
+
+/// What the server says, in its words: the detail, else the title.
+impl fmt::Display for ReceivedProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail.as_ref().or(self.title.as_ref()).map_or("a problem", |text| text))
+    }
+}
+
+impl Error for ReceivedProblem {}
 
 #[cfg(feature = "json")]
 impl ReceivedProblem {
