@@ -109,12 +109,13 @@ fn every_member_of_the_workspace_is_in_the_context_of_the_image() {
         let folder = member.split('/').next().unwrap();
         let is_in = |line: &str| {
             let line = line.strip_prefix('!').unwrap_or_default();
-            line == folder
+            line == member
+                || line == folder
                 || line
                     .strip_suffix('*')
                     .is_some_and(|start| !start.is_empty() && folder.starts_with(start))
         };
-        assert!(ignored.lines().any(is_in), ".dockerignore: {folder}");
+        assert!(ignored.lines().any(is_in), ".dockerignore: {member}");
     }
 }
 
