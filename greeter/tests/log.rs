@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use kit_breaker::{Circuit, Limits};
 use kit_endpoint::Kind;
 use kit_metrics::Prometheus;
-use kit_sd::{Address, Instance, Keeper, Registrar};
+use kit_sd::{Address, Health, Instance, Keeper, Registrar};
 use kit_serve::{Listener, Peer};
 use kit_transport::{Call, Hook, Protocol, RequestId, RequestIds, Watch};
 use serde_json::Value;
@@ -393,7 +393,7 @@ impl Registrar for Registry {
         &self.0
     }
 
-    async fn register(&self) -> io::Result<()> {
+    async fn register(&self, _: Health) -> io::Result<()> {
         self.1.borrow().map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
@@ -401,8 +401,8 @@ impl Registrar for Registry {
         Ok(())
     }
 
-    async fn renew(&self) -> io::Result<bool> {
-        self.register().await.map(|()| true)
+    async fn renew(&self, health: Health) -> io::Result<bool> {
+        self.register(health).await.map(|()| true)
     }
 
     fn period(&self) -> Duration {

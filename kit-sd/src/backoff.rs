@@ -1,4 +1,5 @@
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long to wait before the next try: exponential with full jitter.
 ///
@@ -18,6 +19,10 @@ use std::time::Duration;
 pub struct Backoff {
     base: Duration,
     cap: Duration,
+    /// How long the cap is a lower one, and which.
+    brisk: Option<(Duration, Duration)>,
+    /// When the first of the failures was.
+    since: Option<Instant>,
     failures: u32,
     random: fastrand::Rng,
 }
@@ -29,7 +34,25 @@ impl Backoff {
     /// process.
     #[must_use]
     pub fn new(base: Duration, cap: Duration) -> Self {
-        Self { base, cap, failures: 0, random: fastrand::Rng::new() }
+        let random = fastrand::Rng::new();
+        Self { base, cap, brisk: None, since: None, failures: 0, random }
+    }
+
+    /// The pauses between tries of a registry: from 100 ms to 1 s in the first
+    /// minute of an outage, so that a restart is over within a second of its
+    /// end, and then to 30 s, so that thousands of clients do not hold down a
+    /// registry that comes back.
+    #[must_use]
+    pub fn of_registry() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(30))
+            .brisk(Duration::from_mins(1), Duration::from_secs(1))
+    }
+
+    /// Holds the pauses to a lower `cap` for so long `after` the first failure.
+    #[must_use]
+    pub const fn brisk(mut self, after: Duration, cap: Duration) -> Self {
+        self.brisk = Some((after, cap));
+        self
     }
 
     /// Seeds the randomness, for pauses that can be foretold.
@@ -41,15 +64,26 @@ impl Backoff {
 
     /// Counts a failure and returns how long to wait.
     pub fn pause(&mut self) -> Duration {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
         let factor = 2_u32.saturating_pow(self.failures);
         self.failures = self.failures.saturating_add(1);
-        let most = self.base.saturating_mul(factor).min(self.cap);
-        most.mul_f64(self.random.f64())
+        let mut most = self.base.saturating_mul(factor);
+        if let Some((after, cap)) = self.brisk
+            && now.saturating_duration_since(since) < after
+            && most >= cap
+        {
+            most = cap;
+            // When this time is over, the pauses grow from here.
+            self.failures -= 1;
+        }
+        most.min(self.cap).mul_f64(self.random.f64())
     }
 
     /// Starts anew: it went well.
     pub const fn reset(&mut self) {
         self.failures = 0;
+        self.since = None;
     }
 
     /// Spreads a period by a tenth up or down, so that what began together

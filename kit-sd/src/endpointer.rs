@@ -1,5 +1,5 @@
 use crate::{
-    Backoff, Instance, Instances,
+    Backoff, Health, Instance, Instances,
     owned::Owned,
     race::{First, race},
 };
@@ -20,7 +20,8 @@ use tokio::time::sleep;
 ///
 /// The factory is called once for each instance that comes; an endpoint lives
 /// as long as its instance is in the set, whatever becomes of tags and
-/// metadata. New endpoints are there before old ones go, and a call that is
+/// metadata. An instance that is critical gets none, and one that is draining
+/// only where no other is left. New endpoints are there before old ones go, and a call that is
 /// under way keeps its endpoint until it is done. An instance of which the
 /// factory cannot make one is left out, and tried again with backoff (100 ms
 /// to 30 s) though the set does not change.
@@ -154,7 +155,7 @@ impl<S: Clone> Filling<S> {
                 async { if is_over { pending().await } else { instances.changed().await } };
             match race(changed, retry).await {
                 First::Left(Some(snapshot)) => {
-                    set = snapshot.instances;
+                    set = serving(&snapshot.instances);
                     backoff.reset();
                 }
                 First::Left(None) => {
@@ -165,6 +166,20 @@ impl<S: Clone> Filling<S> {
             }
             is_whole = self.0.fill(&set, &mut factory);
         }
+    }
+}
+
+/// Those that are to get calls: one that is draining only where no other is.
+fn serving(all: &Arc<[Arc<Instance>]>) -> Arc<[Arc<Instance>]> {
+    let serves = |one: &&Arc<Instance>| one.health.is_serving();
+    if all.iter().all(|one| serves(&one)) {
+        return Arc::clone(all);
+    }
+    let some: Arc<[_]> = all.iter().filter(serves).cloned().collect();
+    if some.is_empty() {
+        all.iter().filter(|one| one.health == Health::Draining).cloned().collect()
+    } else {
+        some
     }
 }
 

@@ -15,6 +15,8 @@ pub enum NotRegistered<E> {
     TimedOut(Duration),
     /// The instance was not ready, and nobody is left to say that it is.
     NeverReady,
+    /// The service's own check failed.
+    Failing(Box<dyn error::Error + Send + Sync>),
 }
 
 /// The instance could not be deregistered: it is found until its check fails
@@ -50,6 +52,7 @@ impl<E> fmt::Display for NotRegistered<E> {
             Self::Registry(_) => f.write_str("the registry did not take the instance"),
             Self::TimedOut(limit) => write!(f, "the registry did not answer within {limit:?}"),
             Self::NeverReady => f.write_str("the instance was not ready and will not be"),
+            Self::Failing(_) => f.write_str("the instance's own check failed"),
         }
     }
 }
@@ -58,6 +61,7 @@ impl<E: error::Error + 'static> error::Error for NotRegistered<E> {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Registry(error) => Some(error),
+            Self::Failing(error) => Some(&**error),
             Self::TimedOut(_) | Self::NeverReady => None,
         }
     }

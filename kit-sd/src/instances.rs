@@ -1,18 +1,30 @@
-use crate::Instance;
+use crate::{
+    Filter, Instance, Snapshot, State,
+    publisher::{Shared, Writer},
+    set::Trust,
+};
 use kit_endpoint::{Inspect, Inspector};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{sync::watch, time::Instant};
+
+pub use crate::publisher::Publisher;
 
 /// The instances of one service, as they are now: a view to be cloned, waited
 /// on, and handed to whoever wants to know.
 ///
 /// It carries the whole set, not changes of it: who subscribes late or reads
 /// slowly misses nothing and holds up nobody, but may see two changes as one.
-/// The set is sorted and has every instance once. When the registry cannot be
-/// asked the last set stays, and [`State`] says so.
+/// The set is sorted and has every instance once. One set serves all methods
+/// and clients of a service; each may have a [`filter`](Self::filter) of its
+/// own.
 ///
-/// An answer of the registry is believed, also one that says there are no
-/// instances any more.
+/// When the registry cannot be asked the last set stays, and when its answer is
+/// doubtful, what is missing from it does; [`State`] says so. How long either
+/// is kept, a [`Follower`](crate::Follower) says.
 ///
 /// ```
 /// use kit_sd::{Instance, Instances, State};
@@ -29,63 +41,35 @@ use tokio::{sync::watch, time::Instant};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+///
+/// # Cost
+///
+/// [`current`](Self::current) reads one atomic number while nothing changes;
+/// a change wakes those who wait, and is fetched by each when it looks.
+#[derive(Clone)]
 pub struct Instances {
-    watched: watch::Receiver<Snapshot>,
-    service: Arc<str>,
-    /// The revision that this handle returned last.
+    shared: Arc<Shared>,
+    woken: watch::Receiver<()>,
+    filter: Option<Arc<Filter>>,
+    /// What this handle has seen, and the number of that.
+    view: Arc<Snapshot>,
+    version: u64,
+    /// The revision that [`changed`](Self::changed) returned last.
     seen: u64,
-}
-
-/// Where an [`Instancer`](crate::Instancer) writes what it learns. When it is
-/// dropped, the set is stale.
-#[derive(Debug)]
-pub struct Publisher {
-    watched: watch::Sender<Snapshot>,
-}
-
-/// A set of instances, and how fresh it is.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// The instances, sorted by id and address. Those that did not change are
-    /// shared with the set before.
-    pub instances: Arc<[Arc<Instance>]>,
-    /// How fresh the set is.
-    pub state: State,
-    /// Counts the sets: 0 before the first, one more for each that differs.
-    pub revision: u64,
-    /// Counts the failures to ask the registry.
-    pub failures: u64,
-}
-
-/// How fresh a set of instances is.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum State {
-    /// No answer has come yet; the error is the last reason.
-    NeverSeen {
-        /// Why there is no answer, once one try has failed.
-        error: Option<Arc<str>>,
-    },
-    /// The registry said so, and is being watched.
-    Fresh,
-    /// The registry cannot be asked; the set is the last one it told.
-    Stale {
-        /// When the first try failed.
-        since: Instant,
-        /// Why the last one did.
-        error: Arc<str>,
-    },
 }
 
 // ===== impl Instances =====
 
 impl Instances {
     /// Creates an empty set for `service`, never seen, and what fills it.
+    ///
+    /// Every answer is believed here, also one that says that there are no
+    /// instances any more: doubt is a [`Follower`](crate::Follower)'s, which
+    /// has a clock.
     pub fn channel(service: impl Into<Arc<str>>) -> (Publisher, Self) {
-        let (sender, watched) = watch::channel(Snapshot::new());
-        (Publisher { watched: sender }, Self { watched, service: service.into(), seen: 0 })
+        let trust = Trust { grace: Duration::ZERO, keep: None };
+        let (writer, instances) = Writer::new(service.into(), trust, None);
+        (Publisher::new(writer), instances)
     }
 
     /// Creates a set that never changes.
@@ -93,22 +77,55 @@ impl Instances {
         service: impl Into<Arc<str>>,
         instances: impl IntoIterator<Item = Instance>,
     ) -> Self {
-        let mut snapshot = Snapshot::new();
-        snapshot.replace(instances.into_iter().collect());
-        let (_, watched) = watch::channel(snapshot);
-        Self { watched, service: service.into(), seen: 0 }
+        let trust = Trust { grace: Duration::ZERO, keep: None };
+        let (writer, fixed) = Writer::new(service.into(), trust, None);
+        let instances = instances.into_iter().map(Arc::new).collect();
+        writer.update(|set, now, events| set.answer(instances, None, now, events));
+        fixed
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, woken: watch::Receiver<()>) -> Self {
+        let view = Arc::new(Snapshot::default());
+        Self { shared, woken, filter: None, view, version: 0, seen: 0 }
+    }
+
+    /// Returns a view of those that `filter` wants. A change of the others is
+    /// none of this view.
+    #[must_use]
+    pub fn filter(&self, filter: Filter) -> Self {
+        let mut filtered = Self::new(Arc::clone(&self.shared), self.woken.clone());
+        filtered.filter = Some(Arc::new(filter));
+        filtered
     }
 
     /// Returns the name of the service.
     #[must_use]
     pub fn service(&self) -> &str {
-        &self.service
+        &self.shared.service
     }
 
-    /// Returns the set as it is now.
+    /// Returns the set as it is now: the same as [`current`](Self::current),
+    /// of a handle that is shared. It takes no lock, but a filter is applied
+    /// each time.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.watched.borrow().clone()
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        if self.shared.version.load(Ordering::Acquire) == self.version {
+            Arc::clone(&self.view)
+        } else {
+            self.look()
+        }
+    }
+
+    /// Returns the set as it is now. It takes no lock.
+    pub fn current(&mut self) -> &Arc<Snapshot> {
+        let version = self.shared.version.load(Ordering::Acquire);
+        if version != self.version {
+            // What is looked at may be newer than that: then it is looked at
+            // once more, and found unchanged.
+            self.view = self.look();
+            self.version = version;
+        }
+        &self.view
     }
 
     /// Waits for a set that this handle has not returned yet: at first for
@@ -116,7 +133,7 @@ impl Instances {
     /// since nobody publishes any more.
     ///
     /// Dropping the future loses nothing.
-    pub async fn changed(&mut self) -> Option<Snapshot> {
+    pub async fn changed(&mut self) -> Option<Arc<Snapshot>> {
         let seen = self.seen;
         let snapshot = self.wait_for(|snapshot| snapshot.revision != seen).await?;
         self.seen = snapshot.revision;
@@ -128,23 +145,85 @@ impl Instances {
     /// more.
     ///
     /// Dropping the future loses nothing.
-    pub async fn wait_for(&mut self, wanted: impl FnMut(&Snapshot) -> bool) -> Option<Snapshot> {
-        self.watched.wait_for(wanted).await.ok().map(|snapshot| snapshot.clone())
+    pub async fn wait_for(
+        &mut self,
+        mut wanted: impl FnMut(&Snapshot) -> bool,
+    ) -> Option<Arc<Snapshot>> {
+        loop {
+            // What comes while we look wakes us again.
+            self.woken.mark_unchanged();
+            let current = self.current();
+            if wanted(current) {
+                return Some(Arc::clone(current));
+            }
+            if self.woken.changed().await.is_err() {
+                // The last word may have come just before the end.
+                let current = self.current();
+                return wanted(current).then(|| Arc::clone(current));
+            }
+        }
+    }
+
+    /// Makes this handle's view of what is there.
+    fn look(&self) -> Arc<Snapshot> {
+        let source = self.shared.current.load_full();
+        let Some(filter) = &self.filter else { return source };
+        let wanted = |one: &&Arc<Instance>| filter.matches(one);
+        let mut view = Snapshot::clone(&source);
+        let is_same = source.instances.iter().filter(wanted).eq(self.view.instances.iter());
+        if is_same && (self.view.revision > 0 || source.revision == 0) {
+            view.instances = Arc::clone(&self.view.instances);
+            view.revision = self.view.revision;
+        } else {
+            view.instances = source.instances.iter().filter(wanted).cloned().collect();
+            view.revision = self.view.revision + 1;
+        }
+        Arc::new(view)
     }
 }
 
 impl Inspect for Instances {
     fn inspect(&self, inspector: &mut dyn Inspector) {
         let snapshot = self.snapshot();
-        let labels = [("service", &*self.service)];
+        let labels = [("service", self.service())];
+        let (missing, since) = match snapshot.state {
+            State::Suspect { missing, .. } => (missing, None),
+            State::Stale { since, .. } => (0, Some(since)),
+            _ => (0, None),
+        };
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        let count = snapshot.instances.len() as f64;
+        let (count, missing) = (snapshot.instances.len() as f64, missing as f64);
+        inspector.gauge(
+            "sd_up",
+            "Whether the registry answers, 0 or 1.",
+            &labels,
+            f64::from(u8::from(snapshot.state.is_up())),
+        );
         inspector.gauge("sd_instances", "Instances in the set.", &labels, count);
+        inspector.gauge(
+            "sd_instances_missing",
+            "Instances that are kept although the registry, which is doubted, does not know them.",
+            &labels,
+            missing,
+        );
+        inspector.gauge(
+            "sd_stale_seconds",
+            "For how long the registry could not be asked; 0 when it can.",
+            &labels,
+            since
+                .map_or(0.0, |since| Instant::now().saturating_duration_since(since).as_secs_f64()),
+        );
         inspector.state(
             "sd_state",
-            "How fresh the set is: fresh, stale or never_seen.",
+            "How fresh the set is: fresh, stale, suspect or never_seen.",
             &labels,
             snapshot.state.name(),
+        );
+        inspector.counter(
+            "sd_changes_total",
+            "Sets that differed from the one before.",
+            &labels,
+            snapshot.revision,
         );
         inspector.counter(
             "sd_failures_total",
@@ -155,96 +234,12 @@ impl Inspect for Instances {
     }
 }
 
-// ===== impl Publisher =====
-
-impl Publisher {
-    /// Replaces the set. One that is the same wakes nobody, but is fresh.
-    pub fn publish(&self, instances: impl IntoIterator<Item = Instance>) {
-        let instances = instances.into_iter().collect();
-        self.watched.send_if_modified(|snapshot| snapshot.replace(instances));
-    }
-
-    /// Says that the registry could not be asked, and why; the set stays.
-    pub fn fail(&self, error: impl fmt::Display) {
-        let error = error.to_string().into();
-        self.watched.send_modify(|snapshot| {
-            snapshot.failures += 1;
-            snapshot.age(error);
-        });
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.watched.send_modify(|snapshot| snapshot.age("nobody follows the registry".into()));
-    }
-}
-
-// ===== impl Snapshot =====
-
-impl Snapshot {
-    fn new() -> Self {
-        Self {
-            instances: Arc::new([]),
-            state: State::NeverSeen { error: None },
-            revision: 0,
-            failures: 0,
-        }
-    }
-
-    /// Returns whether there is something new to see.
-    fn replace(&mut self, mut instances: Vec<Instance>) -> bool {
-        instances.sort_by(|a, b| a.key().cmp(&b.key()));
-        instances.dedup_by(|a, b| a.key() == b.key());
-        let is_first = self.revision == 0;
-        let is_same = self.instances.iter().map(|instance| &**instance).eq(&instances);
-        let was_fresh = matches!(self.state, State::Fresh);
-        self.state = State::Fresh;
-        if is_same && !is_first {
-            return !was_fresh;
-        }
-        self.instances = instances.into_iter().map(|instance| self.shared(instance)).collect();
-        self.revision += 1;
-        true
-    }
-
-    /// Returns the instance of the set before, if it is the same.
-    fn shared(&self, instance: Instance) -> Arc<Instance> {
-        match self.instances.binary_search_by(|old| old.key().cmp(&instance.key())) {
-            Ok(at) if *self.instances[at] == instance => Arc::clone(&self.instances[at]),
-            _ => Arc::new(instance),
-        }
-    }
-
-    fn age(&mut self, error: Arc<str>) {
-        self.state = match self.state {
-            State::NeverSeen { .. } => State::NeverSeen { error: Some(error) },
-            State::Fresh => State::Stale { since: Instant::now(), error },
-            State::Stale { since, .. } => State::Stale { since, error },
-        };
-    }
-}
-
-// ===== impl State =====
-
-impl State {
-    /// Returns its name: `fresh`, `stale` or `never_seen`.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::NeverSeen { .. } => "never_seen",
-            Self::Fresh => "fresh",
-            Self::Stale { .. } => "stale",
-        }
-    }
-
-    /// Returns why the registry could not be asked, if it could not.
-    #[must_use]
-    pub fn error(&self) -> Option<&str> {
-        match self {
-            Self::NeverSeen { error } => error.as_deref(),
-            Self::Fresh => None,
-            Self::Stale { error, .. } => Some(error),
-        }
+impl fmt::Debug for Instances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instances")
+            .field("service", &self.shared.service)
+            .field("filter", &self.filter)
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
     }
 }

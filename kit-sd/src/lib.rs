@@ -9,13 +9,15 @@
 //!
 //! A [`Keeper`] registers an instance once it is ready, again when the
 //! registry has lost it, and deregisters it when it is told to. [`Instances`]
-//! is a set that is watched; a [`Watch`] fills it from a registry.
+//! is a set that is watched; a [`Follower`] fills it from a registry, and says
+//! how far that is believed.
 //! [`Endpointer`] makes an endpoint of each instance, [`RoundRobin`] picks one
 //! of them, and [`Retry`] calls them until one answers.
 //!
 //! Nothing here does any I/O before it runs, and every task has an owner whose
 //! drop ends it at once. A registry that is down takes nothing away that was
-//! found: the last set stays, and says that it is stale.
+//! found: the last set stays, and says that it is stale. Nor does one that has
+//! lost its state: what is suddenly missing stays until that is confirmed.
 //!
 //! ```
 //! use kit_endpoint::Request;
@@ -52,39 +54,73 @@
 //!
 //! # Features
 //!
-//! `consul`: Consul's registrar and instancer, over HTTP by hyper. Without it
-//! there is no transport in here.
+//! None is on by default, and without one there is no transport in here.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `consul` | Consul's registrar and instancer, over HTTP by hyper |
+//! | `consul-tls` | the same over TLS and mutual TLS, by rustls |
+//! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
+//! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
+//! | `semver` | [`Filter::version`]: requirements of versions |
+//!
+//! The published consulrs is not the default client of Consul: it has no health
+//! API, links OpenSSL and has open advisories. `kit-sd-consulrs`, a workspace
+//! of its own beside this crate, adapts one that you have.
 
 mod address;
 mod backoff;
 pub mod balance;
 #[cfg(feature = "consul")]
 pub mod consul;
+#[cfg(feature = "disk")]
+mod disk;
+#[cfg(feature = "document")]
+mod document;
 mod endpointer;
 mod error;
+mod event;
+mod filter;
+mod follower;
 mod instance;
 mod instancer;
 mod instances;
 mod keeper;
 mod owned;
+mod pace;
+#[cfg(feature = "probe")]
+mod probe;
+mod publisher;
 mod race;
 mod registrar;
 mod registration;
 pub mod retry;
+mod set;
+mod snapshot;
 
+#[cfg(feature = "document")]
+pub use self::document::InvalidDocument;
+#[cfg(feature = "semver")]
+pub use self::filter::{InvalidRequirement, VersionRequirement};
+#[cfg(feature = "probe")]
+pub use self::probe::probe_tcp;
 pub use self::{
     address::{Address, Host, InvalidAddress},
     backoff::Backoff,
     balance::{Balancer, Random, RoundRobin},
     endpointer::{Endpointer, Endpoints, Member},
     error::{NoEndpoints, NotDeregistered, NotRegistered},
-    instance::Instance,
-    instancer::{Instancer, Watch},
-    instances::{Instances, Publisher, Snapshot, State},
-    keeper::Keeper,
+    event::{Confirmation, Doubt, Event},
+    filter::Filter,
+    follower::{Follower, Watch},
+    instance::{Health, Instance, InvalidHealth},
+    instancer::Instancer,
+    instances::{Instances, Publisher},
+    keeper::{Failing, Keeper},
     registrar::Registrar,
     registration::{Registration, RegistrationStatus, Status},
     retry::{GaveUp, Retry},
+    snapshot::{Snapshot, State},
 };
 
 #[cfg(all(doctest, feature = "consul"))]

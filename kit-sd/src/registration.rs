@@ -1,4 +1,4 @@
-use crate::{NotDeregistered, owned::Owned};
+use crate::{Health, NotDeregistered, keeper::Wish, owned::Owned};
 use kit_endpoint::{Inspect, Inspector};
 use std::{error::Error, sync::Arc};
 use tokio::sync::{oneshot, watch};
@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 pub struct Registration {
     pub(crate) status: RegistrationStatus,
     pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) wish: watch::Sender<Wish>,
     pub(crate) task: Owned<Result<(), Box<dyn Error + Send + Sync>>>,
 }
 
@@ -29,7 +30,12 @@ pub struct RegistrationStatus {
 pub struct Status {
     /// Whether it is, as far as the registry has said.
     pub registered: bool,
-    /// Counts how often it was registered: more than once if it was lost.
+    /// How the registry says that it is, while it is registered.
+    pub health: Option<Health>,
+    /// Why the service's own check fails, if it does.
+    pub failing: Option<Arc<str>>,
+    /// Counts how often it was registered: more than once if it was lost, or
+    /// if how it is has changed.
     pub registrations: u64,
     /// Counts the calls to the registry that failed.
     pub failures: u64,
@@ -44,6 +50,16 @@ impl Registration {
     #[must_use]
     pub fn status(&self) -> RegistrationStatus {
         self.status.clone()
+    }
+
+    /// Tells the readers of the registry that the instance is about to end, and
+    /// is to get no more calls, where the registry can say so; returns at once.
+    /// A [status](Self::status) of [`Health::Draining`] says that it heard.
+    ///
+    /// Call [`deregister`](Self::deregister) when they had the time to hear it.
+    /// From here on it stays so, whether it is ready or not.
+    pub fn drain(&self) {
+        self.wish.send_replace(Wish::Drain);
     }
 
     /// Takes the instance out of the registry and ends the task.

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_sd::{
-    Instance, Keeper, Registrar as _, Watch,
+    Health, Instance, Keeper, Registrar as _, Watch,
     consul::{Agent, Client, Error, HttpCheck, Instancer, Registrar, TtlCheck},
 };
 use std::{error::Error as _, time::Duration};
@@ -77,7 +77,10 @@ fn instance() -> Instance {
     Instance::new("hello", "[2001:db8::1]:9110".parse().unwrap())
         .id("hello/1 ä")
         .tag("v1")
-        .metadata("zone", "a")
+        .metadata("team", "a")
+        .version("1.2.0")
+        .zone("eu-1a")
+        .weight(3)
 }
 
 #[tokio::test]
@@ -85,7 +88,8 @@ async fn registering_sends_the_instance_and_its_http_check_which_passes() {
     let server = Server::new().await;
     let check = HttpCheck::new("http://[2001:db8::1]:9110/health");
     let registrar = Registrar::new(server.agent(), instance()).check(check);
-    let (result, heard) = tokio::join!(registrar.register(), server.answer("200 OK", "", ""));
+    let (result, heard) =
+        tokio::join!(registrar.register(Health::Passing), server.answer("200 OK", "", ""));
     result.unwrap();
     assert_eq!(heard.line, "PUT /v1/agent/service/register?replace-existing-checks=true HTTP/1.1");
     let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
@@ -97,7 +101,8 @@ async fn registering_sends_the_instance_and_its_http_check_which_passes() {
             "Address": "2001:db8::1",
             "Port": 9110,
             "Tags": ["v1"],
-            "Meta": { "zone": "a" },
+            "Meta": { "team": "a", "version": "1.2.0", "zone": "eu-1a" },
+            "Weights": { "Passing": 3, "Warning": 3 },
             "Check": {
                 "CheckID": "service:hello/1 ä",
                 "Status": "passing",
@@ -116,7 +121,8 @@ async fn a_ttl_check_is_sent_and_kept_alive() {
     let registrar = Registrar::new(server.agent(), instance())
         .check(TtlCheck::new(Duration::from_secs(9)).deregister_after(Duration::from_secs(90)));
     assert_eq!(registrar.period(), Duration::from_secs(3));
-    let (result, heard) = tokio::join!(registrar.register(), server.answer("200 OK", "", ""));
+    let (result, heard) =
+        tokio::join!(registrar.register(Health::Passing), server.answer("200 OK", "", ""));
     result.unwrap();
     let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
     assert_eq!(
@@ -134,11 +140,13 @@ async fn a_ttl_check_is_sent_and_kept_alive() {
         ("404 Not Found", "Unknown check ID", false),
         ("500 Internal Server Error", lost, false),
     ] {
-        let (result, heard) = tokio::join!(registrar.renew(), server.answer(status, "", body));
+        let (result, heard) =
+            tokio::join!(registrar.renew(Health::Passing), server.answer(status, "", body));
         assert_eq!(result.unwrap(), knows);
         assert_eq!(heard.line, "PUT /v1/agent/check/pass/service%3Ahello%2F1%20%C3%A4 HTTP/1.1");
     }
-    let (result, _) = tokio::join!(registrar.renew(), server.answer("403 Forbidden", "", "ACL"));
+    let (result, _) =
+        tokio::join!(registrar.renew(Health::Passing), server.answer("403 Forbidden", "", "ACL"));
     assert!(matches!(result.unwrap_err(), Error::Refused { status: 403, .. }));
 }
 
@@ -148,7 +156,8 @@ async fn without_a_ttl_check_the_agent_is_asked_whether_it_knows_the_instance() 
     let registrar = Registrar::new(server.agent(), instance());
     assert_eq!(registrar.period(), Duration::from_secs(10));
     for (status, knows) in [("200 OK", true), ("404 Not Found", false)] {
-        let (result, heard) = tokio::join!(registrar.renew(), server.answer(status, "", "{}"));
+        let (result, heard) =
+            tokio::join!(registrar.renew(Health::Passing), server.answer(status, "", "{}"));
         assert_eq!(result.unwrap(), knows);
         assert_eq!(heard.line, "GET /v1/agent/service/hello%2F1%20%C3%A4 HTTP/1.1");
     }
@@ -176,21 +185,32 @@ async fn a_watch_asks_waits_and_reads_what_consul_answers() {
     let entries = r#"[{
         "Node": { "Node": "n", "Address": "10.9.9.9" },
         "Service": { "ID": "one", "Service": "hel lo", "Address": "", "Port": 80,
-                     "Tags": null, "Meta": null, "Weights": { "Passing": 1 } },
-        "Checks": []
+                     "Tags": null, "Meta": null, "Weights": { "Passing": 7 } },
+        "Checks": [{ "Status": "passing" }, { "Status": "unheard of" }]
     }, {
         "Node": { "Node": "n", "Address": "10.9.9.9" },
         "Service": { "ID": "two", "Service": "hel lo", "Address": "10.0.0.2", "Port": 81,
-                     "Tags": ["v1"], "Meta": { "zone": "a" } }
+                     "Tags": ["v1"], "Meta": { "team": "a", "zone": "z", "version": "1.2" },
+                     "Weights": { "Passing": 7, "Warning": 2 } },
+        "Checks": [{ "Status": "passing" }, { "Status": "warning" }]
+    }, {
+        "Node": { "Node": "n", "Address": "10.9.9.9" },
+        "Service": { "ID": "zoe", "Service": "hel lo", "Address": "10.0.0.3", "Port": 81,
+                     "Meta": { "draining": "true" } }
     }]"#;
     let heard = server.answer("200 OK", "X-Consul-Index: 42\r\n", entries).await;
     let line = "GET /v1/health/service/hel%20lo?passing=true&tag=a%26b&tag=v%3D1 HTTP/1.1";
     assert_eq!(heard.line, line);
     let seen = timeout(SOON, watch.instances().changed()).await.unwrap().unwrap();
-    let [one, two] = &*seen.instances else { panic!("{seen:?}") };
+    let [one, two, zoe] = &*seen.instances else { panic!("{seen:?}") };
     assert_eq!((&*one.id, one.address.to_string().as_str()), ("one", "10.9.9.9:80"));
     assert_eq!((&*two.id, two.address.to_string().as_str()), ("two", "10.0.0.2:81"));
-    assert_eq!((&*two.tags, two.metadata["zone"].as_str()), (&["v1".to_owned()][..], "a"));
+    assert_eq!((&*two.tags, two.metadata["team"].as_str()), (&["v1".to_owned()][..], "a"));
+    assert_eq!((two.zone.as_deref(), two.version.as_deref()), (Some("z"), Some("1.2")));
+    assert_eq!(two.metadata.len(), 1);
+    assert_eq!((one.weight, one.health), (7, Health::Passing));
+    assert_eq!((two.weight, two.health), (2, Health::Warning));
+    assert_eq!((zoe.weight, zoe.health), (1, Health::Draining));
 
     let mut heard = server.hear().await;
     assert_eq!(
@@ -213,6 +233,9 @@ async fn a_connection_that_breaks_is_a_failure_and_not_the_end() {
     let failed = timeout(SOON, hello.wait_for(|seen| seen.failures == 1)).await.unwrap().unwrap();
     let error = failed.state.error().unwrap();
     assert!(error.starts_with("the connection to the agent broke: "), "{error}");
+    // Whether anybody is there is asked first.
+    let ping = server.answer("200 OK", "", "\"127.0.0.1:8300\"").await;
+    assert_eq!(ping.line, "GET /v1/status/leader HTTP/1.1");
     server.answer("200 OK", "X-Consul-Index: 1\r\n", "[]").await;
     timeout(SOON, hello.changed()).await.unwrap().unwrap();
 }
@@ -222,7 +245,7 @@ async fn the_token_goes_with_every_call_and_nowhere_else() {
     let server = Server::new().await;
     let agent = server.agent().token("s3cret").unwrap();
     assert!(!format!("{agent:?}").contains("s3cret"));
-    let (_, heard) = tokio::join!(agent.is_registered("x"), server.answer("200 OK", "", "{}"));
+    let (_, heard) = tokio::join!(agent.service("x", ""), server.answer("200 OK", "", "{}"));
     assert!(heard.headers.contains("x-consul-token: s3cret"), "{}", heard.headers);
     assert!(matches!(agent.token("new\nline").unwrap_err(), Error::Token));
 }
@@ -249,7 +272,7 @@ async fn an_answer_that_is_too_large_or_not_consuls_is_an_error() {
 async fn an_agent_that_is_silent_is_given_up_in_time() {
     let server = Server::new().await;
     let agent = server.agent().limit(Duration::from_millis(20));
-    let (result, _heard) = tokio::join!(agent.is_registered("x"), server.hear());
+    let (result, _heard) = tokio::join!(agent.service("x", ""), server.hear());
     assert!(matches!(result.unwrap_err(), Error::TimedOut(_)));
 }
 
@@ -258,7 +281,7 @@ async fn an_agent_that_is_absent_is_named() {
     let server = Server::new().await;
     let (agent, address) = (server.agent(), server.0.local_addr().unwrap());
     drop(server);
-    let error = agent.is_registered("x").await.unwrap_err();
+    let error = agent.service("x", "").await.unwrap_err();
     assert_eq!(error.to_string(), format!("the agent at {address} is not reached"));
     assert!(error.source().is_some());
     let registration = Keeper::new(Registrar::new(agent, instance())).spawn();
@@ -270,14 +293,15 @@ async fn an_agent_that_is_absent_is_named() {
 #[test]
 fn addresses_of_agents_are_checked() {
     let shown = |address: &str| format!("{:?}", Agent::new(address).unwrap());
-    assert!(shown("127.0.0.1:8501").contains("\"127.0.0.1:8501\""));
-    assert!(shown("http://consul.local:8501/").contains("\"consul.local:8501\""));
-    assert!(shown("http://consul").contains("\"consul:8500\""));
-    assert!(shown("[::1]:8501").contains("\"[::1]:8501\""));
+    assert!(shown("127.0.0.1:8501").contains("place: 127.0.0.1:8501,"));
+    assert!(shown("http://consul.local:8501/").contains("place: consul.local:8501,"));
+    assert!(shown("http://consul").contains("place: consul:8500,"));
+    assert!(shown("[::1]:8501").contains("place: [::1]:8501,"));
+    assert!(shown("unix:///run/consul.sock").contains("place: unix:///run/consul.sock,"));
+    assert_eq!(Agent::new("https://consul").is_ok(), cfg!(feature = "consul-tls"));
     let wrong = [
         "",
-        "https://127.0.0.1:8501",
-        "unix:///run/consul.sock",
+        "unix://run/consul.sock",
         "http://127.0.0.1:8500/v1",
         "http://user:secret@127.0.0.1:8500",
         "127.0.0.1:0",

@@ -3,14 +3,17 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_sd::{
-    Backoff, Instances, State, Watch,
-    consul::{Client, Entry, Error, Health, Instancer, Query, Service},
+    Backoff, Health, Instances, State, Watch,
+    consul::{Answer, Client, Entry, Error, Instancer, Pulse, Query, Service},
 };
 use std::{
     collections::VecDeque,
     future::pending,
     iter,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -18,23 +21,28 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-type Answer = Box<dyn FnMut(&Query) -> Option<Result<Health, Error>> + Send>;
+type Line = Box<dyn FnMut(&Query) -> Option<Result<Answer, Error>> + Send>;
 
 /// Answers as the script says, then with the last line of it for ever.
 #[derive(Clone)]
 struct Fake {
-    script: Arc<Mutex<VecDeque<Answer>>>,
+    script: Arc<Mutex<VecDeque<Line>>>,
     asked: Arc<Mutex<Vec<(Instant, Query)>>>,
     /// How long a query waits that may, while these many have been asked.
     takes: (Duration, usize),
+    pings: Arc<Mutex<Vec<Instant>>>,
+    /// Whether it does not answer pings.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Fake {
-    fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+    fn new(script: impl IntoIterator<Item = Line>) -> Self {
         Self {
             script: Arc::new(Mutex::new(script.into_iter().collect())),
             asked: Arc::default(),
             takes: (Duration::ZERO, 0),
+            pings: Arc::default(),
+            is_silent: Arc::default(),
         }
     }
 
@@ -56,15 +64,23 @@ impl Client for Fake {
         unreachable!("an instancer only asks for health")
     }
 
-    async fn is_registered(&self, _: &str) -> Result<bool, Error> {
+    async fn service(&self, _: &str, _: &str) -> Result<Option<String>, Error> {
         unreachable!("an instancer only asks for health")
     }
 
-    async fn pass(&self, _: &str) -> Result<bool, Error> {
+    async fn report(&self, _: &str, _: Health) -> Result<bool, Error> {
         unreachable!("an instancer only asks for health")
     }
 
-    async fn health(&self, query: &Query) -> Result<Health, Error> {
+    async fn ping(&self) -> Result<(), Error> {
+        self.pings.lock().unwrap().push(Instant::now());
+        if self.is_silent.load(Ordering::Relaxed) {
+            pending().await
+        }
+        Ok(())
+    }
+
+    async fn health(&self, query: &Query) -> Result<Answer, Error> {
         let asked = {
             let mut asked = self.asked.lock().unwrap();
             asked.push((Instant::now(), query.clone()));
@@ -90,6 +106,43 @@ impl Client for Fake {
     }
 }
 
+/// One of several that share a pulse.
+struct Shared(Fake, Pulse);
+
+impl Client for Shared {
+    async fn register(&self, service: &Service) -> Result<(), Error> {
+        self.0.register(service).await
+    }
+
+    async fn deregister(&self, id: &str) -> Result<(), Error> {
+        self.0.deregister(id).await
+    }
+
+    async fn service(&self, id: &str, hash: &str) -> Result<Option<String>, Error> {
+        self.0.service(id, hash).await
+    }
+
+    async fn report(&self, check: &str, health: Health) -> Result<bool, Error> {
+        self.0.report(check, health).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.0.ping().await
+    }
+
+    async fn health(&self, query: &Query) -> Result<Answer, Error> {
+        // The script is one: every service has the instance, and waits.
+        match query.index {
+            0 => Ok(health(5, [entry(1)])),
+            _ => pending().await,
+        }
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.1.clone()
+    }
+}
+
 fn entry(n: u8) -> Entry {
     let mut entry = Entry::default();
     entry.node.push_str("10.9.9.9");
@@ -99,24 +152,24 @@ fn entry(n: u8) -> Entry {
     entry
 }
 
-fn health(index: u64, entries: impl IntoIterator<Item = Entry>) -> Health {
-    let mut health = Health::default();
+fn health(index: u64, entries: impl IntoIterator<Item = Entry>) -> Answer {
+    let mut health = Answer::default();
     health.index = index;
     health.entries = entries.into_iter().collect();
     health
 }
 
 /// Answers once with this.
-fn answers(index: u64, numbers: &[u8]) -> Answer {
+fn answers(index: u64, numbers: &[u8]) -> Line {
     let entries: Vec<_> = numbers.iter().copied().map(entry).collect();
     Box::new(move |_| Some(Ok(health(index, entries.clone()))))
 }
 
-fn fails() -> Answer {
+fn fails() -> Line {
     Box::new(|_| Some(Err(Error::NoIndex)))
 }
 
-fn hangs() -> Answer {
+fn hangs() -> Line {
     Box::new(|_| None)
 }
 
@@ -162,7 +215,7 @@ async fn addresses_fall_back_to_the_nodes_and_what_cannot_be_dialled_is_left_out
     six.address = "2001:db8::1".to_owned();
     nowhere.port = 0;
     let mut entries = Some([own, of_node, six, nowhere]);
-    let first: Answer = Box::new(move |_| Some(Ok(health(1, entries.take().unwrap()))));
+    let first: Line = Box::new(move |_| Some(Ok(health(1, entries.take().unwrap()))));
     let watch = Watch::spawn(Instancer::new(Fake::new([first, hangs()]), "hello"));
     let seen = watch.instances().changed().await.unwrap();
     let addresses: Vec<_> = seen.instances.iter().map(|one| one.address.to_string()).collect();
@@ -173,18 +226,18 @@ async fn addresses_fall_back_to_the_nodes_and_what_cannot_be_dialled_is_left_out
 async fn tags_and_metadata_come_through() {
     let mut tagged = entry(1);
     tagged.tags = vec!["v1".to_owned()];
-    tagged.metadata.insert("zone".to_owned(), "a".to_owned());
-    let first: Answer = Box::new(move |_| Some(Ok(health(1, [tagged.clone()]))));
+    tagged.metadata.insert("team".to_owned(), "a".to_owned());
+    let first: Line = Box::new(move |_| Some(Ok(health(1, [tagged.clone()]))));
     let watch = Watch::spawn(Instancer::new(Fake::new([first, hangs()]), "hello"));
     let seen = watch.instances().changed().await.unwrap();
     assert_eq!((&*seen.instances[0].service, &*seen.instances[0].id), ("hello", "hello-1"));
     assert_eq!(seen.instances[0].tags, ["v1"]);
-    assert_eq!(seen.instances[0].metadata["zone"], "a");
+    assert_eq!(seen.instances[0].metadata["team"], "a");
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_outlives_a_failure_and_asks_from_the_start_again() {
-    let fake = Fake::new([answers(7, &[1]), fails(), fails(), answers(3, &[2]), hangs()]);
+    let fake = Fake::new([answers(7, &[1]), fails(), fails(), answers(8, &[2]), hangs()]);
     let watch = Watch::spawn(Instancer::new(fake.clone(), "hello"));
     let mut hello = watch.instances();
     hello.changed().await.unwrap();
@@ -193,16 +246,62 @@ async fn it_outlives_a_failure_and_asks_from_the_start_again() {
     hello.changed().await.unwrap();
     assert_eq!(ids(&hello), ["hello-2"]);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(fake.indexes(), [0, 7, 0, 0, 3]);
+    assert_eq!(fake.indexes(), [0, 7, 0, 0, 8]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_index_that_goes_back_is_forgotten() {
+async fn an_index_that_goes_back_is_forgotten_and_its_answer_suspect() {
     let fake = Fake::new([answers(100, &[1]), answers(99, &[2]), answers(99, &[3]), hangs()]);
     let watch = Watch::spawn(Instancer::new(fake.clone(), "hello"));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(fake.indexes(), [0, 100, 0, 99]);
+    // The second was seen after the index went back, so its going is believed.
+    assert_eq!(ids(&watch.instances()), ["hello-1", "hello-3"]);
+    assert_eq!(watch.instances().snapshot().state.name(), "suspect");
+    sleep(Duration::from_secs(30)).await;
     assert_eq!(ids(&watch.instances()), ["hello-3"]);
+    assert_eq!(watch.instances().snapshot().state.name(), "fresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_that_went_back_over_a_failure_is_seen() {
+    let fake =
+        Fake::new([answers(28, &[1, 2]), fails(), answers(11, &[]), answers(12, &[2]), hangs()]);
+    let watch = Watch::spawn(Instancer::new(fake.clone(), "hello"));
+    let mut hello = watch.instances();
+    hello.wait_for(|seen| seen.state.name() == "suspect").await.unwrap();
+    assert_eq!(ids(&hello), ["hello-1", "hello-2"]);
+    sleep(Duration::from_millis(29_990)).await;
+    assert_eq!(ids(&hello), ["hello-1", "hello-2"]);
+    sleep(Duration::from_millis(20)).await;
+    assert_eq!(ids(&hello), ["hello-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_agent_is_found_out_within_two_seconds_by_one_call_a_second() {
+    let fake = Fake::new([answers(5, &[1]), hangs()]);
+    let pulse = Pulse::default();
+    let shared =
+        |service: &str| Watch::spawn(Instancer::new(Shared(fake.clone(), pulse.clone()), service));
+    let watches = [shared("hello"), shared("bye"), shared("adieu")];
+    sleep(Duration::from_secs(10)).await;
+    let pings = fake.pings.lock().unwrap().len();
+    assert!((9..=11).contains(&pings), "{pings}");
+    fake.is_silent.store(true, Ordering::Relaxed);
+    let silent = Instant::now();
+    for watch in &watches {
+        let stale = watch.instances().wait_for(|seen| seen.failures > 0).await.unwrap();
+        assert!(stale.state.error().unwrap().starts_with("the agent has fallen silent: "));
+    }
+    assert!(silent.elapsed() < Duration::from_secs(2), "{:?}", silent.elapsed());
+    // It is asked at most a second apart, and found again within another.
+    sleep(Duration::from_secs(20)).await;
+    fake.is_silent.store(false, Ordering::Relaxed);
+    let back = Instant::now();
+    for watch in &watches {
+        watch.instances().wait_for(|seen| seen.state == State::Fresh).await.unwrap();
+    }
+    assert!(back.elapsed() <= Duration::from_secs(2), "{:?}", back.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,7 +319,7 @@ async fn an_index_of_zero_is_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn the_index_that_is_sent_is_the_one_that_came() {
     let mut last = 0;
-    let advances: Answer = Box::new(move |query| {
+    let advances: Line = Box::new(move |query| {
         assert_eq!(query.index, last);
         last += 3;
         Some(Ok(health(last, [])))
@@ -235,7 +334,7 @@ async fn the_index_that_is_sent_is_the_one_that_came() {
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_answers_at_once_is_asked_ten_times_a_second() {
     let same = Fake::new([answers(5, &[1])]);
-    let back_and_forth: Answer =
+    let back_and_forth: Line =
         Box::new(|query| Some(Ok(health(if query.index == 0 { 9 } else { 8 }, []))));
     let back_and_forth = Fake::new([back_and_forth]);
     for fake in [same, back_and_forth] {
@@ -298,7 +397,7 @@ async fn a_registry_that_hangs_is_given_up_in_time() {
 async fn dropping_the_watch_drops_the_query_that_waits() {
     let (alive, mut ended) = oneshot::channel::<()>();
     // The script lives in the client, and the client in the task.
-    let holds: Answer = Box::new(move |_| {
+    let holds: Line = Box::new(move |_| {
         let _ = &alive;
         None
     });

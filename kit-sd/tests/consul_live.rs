@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_sd::{
-    Address, Instance, Keeper, Registrar as _, Watch,
+    Address, Health, Instance, Keeper, Registrar as _, Watch,
     consul::{Agent, Client, HttpCheck, Instancer, Registrar, TtlCheck},
 };
 use std::{
@@ -66,7 +66,11 @@ async fn an_instance_is_found_in_a_second_passes_its_check_and_is_gone_in_a_seco
 
     let (address, mut checks) = healthy().await;
     let check = HttpCheck::new(format!("http://{address}/health")).interval(SECOND);
-    let instance = Instance::new(&*service, address).id("one/ä 1").tag("v1").metadata("zone", "a");
+    let instance = Instance::new(&*service, address)
+        .id("one/ä 1")
+        .tag("v1")
+        .metadata("team", "a")
+        .zone("eu-1a");
     let registrar = Registrar::new(agent(), instance.clone()).check(check);
     let registration = Keeper::new(registrar).register().await.unwrap();
     let found = timeout(SECOND, seen.changed()).await.unwrap().unwrap();
@@ -112,9 +116,9 @@ async fn a_lost_ttl_check_is_registered_again() {
     agent().deregister(&instance.id).await.unwrap();
     let mut status = registration.status();
     timeout(SECOND, status.wait_for(|status| status.registrations == 2)).await.unwrap().unwrap();
-    assert!(agent().is_registered(&instance.id).await.unwrap());
+    assert!(agent().service(&instance.id, "").await.unwrap().is_some());
     registration.deregister().await.unwrap();
-    assert!(!agent().is_registered(&instance.id).await.unwrap());
+    assert!(agent().service(&instance.id, "").await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -122,14 +126,14 @@ async fn a_lost_ttl_check_is_registered_again() {
 async fn registering_and_deregistering_twice_is_as_once() {
     let instance = Instance::new(service(), "127.0.0.1:1".parse().unwrap());
     let registrar = Registrar::new(agent(), instance);
-    assert!(!registrar.renew().await.unwrap());
+    assert!(!registrar.renew(Health::Passing).await.unwrap());
     for _ in 0..2 {
-        registrar.register().await.unwrap();
-        assert!(registrar.renew().await.unwrap());
+        registrar.register(Health::Passing).await.unwrap();
+        assert!(registrar.renew(Health::Passing).await.unwrap());
     }
     for _ in 0..2 {
         registrar.deregister().await.unwrap();
-        assert!(!registrar.renew().await.unwrap());
+        assert!(!registrar.renew(Health::Passing).await.unwrap());
     }
 }
 
@@ -147,7 +151,7 @@ async fn tags_are_all_asked_for() {
         })
         .collect();
     for registrar in &registrars {
-        registrar.register().await.unwrap();
+        registrar.register(Health::Passing).await.unwrap();
     }
     let count = async |tags: &[&str]| {
         let instancer = Instancer::new(agent(), &*service);

@@ -96,8 +96,8 @@ async fn an_error_keeps_the_set_and_is_seen() {
     let snapshot = hello.snapshot();
     assert_eq!(ids(&snapshot), ["hello-10.0.0.1-80"]);
     assert_eq!(snapshot.failures, 3);
-    let State::Stale { since, error } = snapshot.state else { panic!("fresh") };
-    assert_eq!((since, &*error), (failed, "second"));
+    let State::Stale { since, error } = &snapshot.state else { panic!("fresh") };
+    assert_eq!((*since, &**error), (failed, "second"));
     // No other set, so nothing has changed; but the state can be waited for.
     assert_pending!(task::spawn(hello.changed()).poll());
 
@@ -166,18 +166,23 @@ impl Inspector for Seen {
     }
 }
 
-#[test]
-fn inspection_tells_the_count_the_state_and_the_failures() {
+#[tokio::test(start_paused = true)]
+async fn inspection_tells_the_count_the_state_and_the_failures() {
     let (publisher, hello) = Instances::channel("hello");
     publisher.publish([instance(1), instance(2)]);
     publisher.fail("refused");
+    tokio::time::advance(Duration::from_secs(3)).await;
     let mut seen = Seen::default();
     hello.inspect(&mut seen);
     assert_eq!(
         seen.0,
         [
+            r#"sd_up [("service", "hello")] 0"#,
             r#"sd_instances [("service", "hello")] 2"#,
+            r#"sd_instances_missing [("service", "hello")] 0"#,
+            r#"sd_stale_seconds [("service", "hello")] 3"#,
             r#"sd_state [("service", "hello"), ("state", "stale")] 1"#,
+            r#"sd_changes_total [("service", "hello")] 1"#,
             r#"sd_failures_total [("service", "hello")] 1"#,
         ]
     );

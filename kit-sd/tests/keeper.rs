@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_endpoint::{Inspect, Inspector};
-use kit_sd::{Backoff, Instance, Keeper, NotRegistered, Registrar};
+use kit_sd::{Backoff, Health, Instance, Keeper, NotRegistered, Registrar};
 use std::{
     error::Error as _,
     fmt,
@@ -83,11 +83,11 @@ impl Registrar for Fake {
         &self.1
     }
 
-    async fn register(&self) -> Result<(), Refused> {
+    async fn register(&self, _: Health) -> Result<(), Refused> {
         self.call("register", |registry| registry.knows = true).await
     }
 
-    async fn renew(&self) -> Result<bool, Refused> {
+    async fn renew(&self, _: Health) -> Result<bool, Refused> {
         self.call("renew", |registry| registry.knows).await
     }
 
@@ -316,12 +316,12 @@ async fn dropping_it_ends_the_task_and_says_nothing() {
             self.0.instance()
         }
 
-        async fn register(&self) -> Result<(), Refused> {
-            self.0.register().await
+        async fn register(&self, health: Health) -> Result<(), Refused> {
+            self.0.register(health).await
         }
 
-        async fn renew(&self) -> Result<bool, Refused> {
-            self.0.renew().await
+        async fn renew(&self, health: Health) -> Result<bool, Refused> {
+            self.0.renew(health).await
         }
 
         fn period(&self) -> Duration {

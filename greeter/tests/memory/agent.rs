@@ -1,6 +1,9 @@
 //! Consul's agent, in memory.
 
-use kit_sd::consul::{Client, Error, Health, Query, Service};
+use kit_sd::{
+    Health,
+    consul::{Answer, Client, Error, Query, Service},
+};
 use std::{
     collections::BTreeMap,
     future::pending,
@@ -65,15 +68,19 @@ impl Client for Fake {
         Ok(())
     }
 
-    async fn is_registered(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.up()?.services.contains_key(id))
+    async fn service(&self, id: &str, _: &str) -> Result<Option<String>, Error> {
+        Ok(self.up()?.services.contains_key(id).then(String::new))
     }
 
-    async fn pass(&self, _: &str) -> Result<bool, Error> {
+    async fn report(&self, _: &str, _: Health) -> Result<bool, Error> {
         Ok(true)
     }
 
-    async fn health(&self, _: &Query) -> Result<Health, Error> {
+    async fn ping(&self) -> Result<(), Error> {
+        self.up().map(drop)
+    }
+
+    async fn health(&self, _: &Query) -> Result<Answer, Error> {
         pending().await
     }
 }

@@ -1,6 +1,9 @@
 //! What Consul's agent knows of others, in memory.
 
-use kit_sd::consul::{Client, Entry, Error, Health, Query, Service};
+use kit_sd::{
+    Health,
+    consul::{Answer, Client, Entry, Error, Query, Service},
+};
 use std::future::pending;
 
 /// An agent that knows these instances, or is down.
@@ -16,22 +19,26 @@ impl Client for Fake {
         Ok(())
     }
 
-    async fn is_registered(&self, _: &str) -> Result<bool, Error> {
+    async fn service(&self, _: &str, _: &str) -> Result<Option<String>, Error> {
+        Ok(Some(String::new()))
+    }
+
+    async fn report(&self, _: &str, _: Health) -> Result<bool, Error> {
         Ok(true)
     }
 
-    async fn pass(&self, _: &str) -> Result<bool, Error> {
-        Ok(true)
+    async fn ping(&self) -> Result<(), Error> {
+        self.0.as_ref().map(drop).map_err(|why| Error::Other((*why).into()))
     }
 
-    async fn health(&self, query: &Query) -> Result<Health, Error> {
+    async fn health(&self, query: &Query) -> Result<Answer, Error> {
         assert!(query.passing, "it wants instances that are unwell");
         assert_eq!(query.service, "hello");
         match &self.0 {
             // Nothing changes.
             Ok(_) if query.index > 0 => pending().await,
             Ok(entries) => {
-                let mut health = Health::default();
+                let mut health = Answer::default();
                 health.index = 1;
                 health.entries.clone_from(entries);
                 Ok(health)

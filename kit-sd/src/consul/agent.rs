@@ -1,22 +1,25 @@
 use super::{
-    Client, Entry, Error, Health, Query, Service,
-    wire::{Healthy, Registration, in_go},
+    Answer, Client, Entry, Error, Pulse, Query, Service,
+    dial::{Place, Tls},
+    wire::{Healthy, Registration, in_go, status},
 };
-use crate::race::{First, race};
+use crate::{
+    Health,
+    race::{First, race},
+};
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, StatusCode, Uri,
-    header::{CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
     response,
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use std::{fmt, fmt::Write, pin::pin, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use std::{fmt, fmt::Write, pin::pin, time::Duration};
+use tokio::time::timeout;
 
-/// An agent of Consul, over HTTP. Clones are cheap and share nothing but the
-/// address.
+/// An agent of Consul, over HTTP. Clones are cheap and share the
+/// [`Pulse`] that finds out when the agent is silent.
 ///
 /// Every call has a connection of its own, driven by the call itself: dropping
 /// a call closes its connection at once, and nothing is left running. A client
@@ -30,38 +33,79 @@ use tokio::{net::TcpStream, time::timeout};
 /// jitter, and 10 s more. An answer has 8 MiB at most.
 #[derive(Clone)]
 pub struct Agent {
-    /// `host:port`, as it is dialled and as `Host` says.
-    address: Arc<str>,
+    place: Place,
     host: HeaderValue,
+    /// The name that TLS knows the agent by, until a configuration is given.
+    #[cfg_attr(not(feature = "consul-tls"), expect(dead_code, reason = "TLS is a feature"))]
+    is_https: bool,
+    tls: Option<Tls>,
     token: Option<HeaderValue>,
+    authorization: Option<HeaderValue>,
+    scope: Scope,
+    consistency: Consistency,
     limit: Duration,
     size: usize,
+    pulse: Pulse,
 }
 
-/// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(2);
+/// Where in a federation of Consul a call is meant; what is empty is the
+/// agent's own.
+#[derive(Debug, Clone, Default)]
+struct Scope {
+    datacenter: String,
+    namespace: String,
+    partition: String,
+}
+
+/// Which of its servers Consul asks for an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// The leader, which is almost always right.
+    #[default]
+    Default,
+    /// Any server: also without a leader there is an answer, which may be old.
+    Stale,
+    /// The leader, after it has made sure that it still is the leader.
+    Consistent,
+}
 
 /// How much of what an agent says goes into an error.
 const MESSAGE: usize = 256;
 
+/// How long a query for one service waits.
+const SERVICE_WAIT: Duration = Duration::from_mins(1);
+
 // ===== impl Agent =====
 
 impl Agent {
-    /// Names the agent: `host:port`, or that as a URL; the port is 8500 unless
-    /// said. Nothing is sent.
+    /// Names the agent: `host:port`, or that as a URL (`http://`, `https://`
+    /// with the feature `consul-tls`), or `unix:///path`; the port is 8500
+    /// unless said, 8501 for HTTPS. Nothing is sent.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] when the address is not one, or of a kind that is
-    /// not spoken: only plain HTTP is, and without a path.
+    /// not spoken.
     pub fn new(address: &str) -> Result<Self, Error> {
         // What stands before an `@` may be a password.
         let shown = address.rsplit('@').next().unwrap_or(address);
         let wrong = |why| Error::Address { address: shown.to_owned(), why };
-        let authority = match address.split_once("://") {
-            None => address,
-            Some(("http", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-            Some(("https", _)) => return Err(wrong("TLS is not spoken, use http://")),
+        let (authority, is_https) = match address.split_once("://") {
+            None => (address, false),
+            Some(("http", rest)) => (rest.strip_suffix('/').unwrap_or(rest), false),
+            Some(("https", rest)) if cfg!(feature = "consul-tls") => {
+                (rest.strip_suffix('/').unwrap_or(rest), true)
+            }
+            Some(("https", _)) => {
+                return Err(wrong("TLS is the feature consul-tls: build with it, or use http://"));
+            }
+            #[cfg(unix)]
+            Some(("unix", path)) if path.starts_with('/') => {
+                let place = Place::Unix(std::path::PathBuf::from(path).into());
+                return Ok(Self::at(place, HeaderValue::from_static("localhost"), false));
+            }
+            Some(("unix", _)) => return Err(wrong("write the path in full: unix:///path")),
             Some(_) => return Err(wrong("write host:port or http://host:port")),
         };
         let authority: http::uri::Authority =
@@ -74,20 +118,58 @@ impl Agent {
         }
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            None if authority.as_str() == authority.host() => 8500,
-            None => return Err(wrong("the port must be a number from 1 to 65535")),
+            None if authority.as_str() != authority.host() => {
+                return Err(wrong("the port must be a number from 1 to 65535"));
+            }
+            None if is_https => 8501,
+            None => 8500,
         };
         if port == 0 {
             return Err(wrong("the port must be a number from 1 to 65535"));
         }
         let address = format!("{}:{port}", authority.host());
-        Ok(Self {
-            host: HeaderValue::from_str(&address).map_err(|_| wrong("the host is not ASCII"))?,
-            address: address.into(),
+        let host = HeaderValue::from_str(&address).map_err(|_| wrong("the host is not ASCII"))?;
+        Ok(Self::at(Place::Tcp(address.into()), host, is_https))
+    }
+
+    fn at(place: Place, host: HeaderValue, is_https: bool) -> Self {
+        Self {
+            place,
+            host,
+            is_https,
+            tls: None,
             token: None,
+            authorization: None,
+            scope: Scope::default(),
+            consistency: Consistency::default(),
             limit: Duration::from_secs(5),
             size: 8 << 20,
-        })
+            pulse: Pulse::default(),
+        }
+    }
+
+    /// Speaks TLS with this configuration, which says whom to trust and, for
+    /// mutual TLS, who we are; to the host of the address, unless the agent's
+    /// certificate has another `name`. [`tls_config`](super::tls_config) makes
+    /// one of PEM files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] when the name is none that a certificate can have.
+    #[cfg(feature = "consul-tls")]
+    pub fn tls(
+        mut self,
+        config: std::sync::Arc<rustls::ClientConfig>,
+        name: Option<&str>,
+    ) -> Result<Self, Error> {
+        let address = self.place.to_string();
+        let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = name.unwrap_or(host).to_owned();
+        let wrong = Error::Address { address: name.clone(), why: "no certificate has such a name" };
+        let name = rustls::pki_types::ServerName::try_from(name).map_err(|_| wrong)?;
+        self.tls = Some(Tls { config, name });
+        Ok(self)
     }
 
     /// Sends a token with every call. It is never shown.
@@ -96,10 +178,54 @@ impl Agent {
     ///
     /// [`Error::Token`] when it has characters that a header cannot have.
     pub fn token(mut self, token: &str) -> Result<Self, Error> {
-        let mut token = HeaderValue::from_str(token).map_err(|_| Error::Token)?;
-        token.set_sensitive(true);
-        self.token = Some(token);
+        self.token = Some(secret(token)?);
         Ok(self)
+    }
+
+    /// Sends a user and a password with every call (HTTP Basic), for a proxy
+    /// before the agent. They are never shown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] when the user has a colon, which nobody could read
+    /// back.
+    pub fn basic(mut self, user: &str, password: &str) -> Result<Self, Error> {
+        if user.contains(':') {
+            return Err(Error::Token);
+        }
+        let credentials = base64(format!("{user}:{password}").as_bytes());
+        self.authorization = Some(secret(&format!("Basic {credentials}"))?);
+        Ok(self)
+    }
+
+    /// Asks for the instances of another datacenter than the agent's own.
+    #[must_use]
+    pub fn datacenter(mut self, datacenter: impl Into<String>) -> Self {
+        self.scope.datacenter = datacenter.into();
+        self
+    }
+
+    /// Registers and asks in another namespace than the token's own (Consul
+    /// Enterprise).
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.scope.namespace = namespace.into();
+        self
+    }
+
+    /// Registers and asks in another partition than the agent's own (Consul
+    /// Enterprise).
+    #[must_use]
+    pub fn partition(mut self, partition: impl Into<String>) -> Self {
+        self.scope.partition = partition.into();
+        self
+    }
+
+    /// Sets which server Consul asks for the instances of a service.
+    #[must_use]
+    pub const fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
+        self
     }
 
     /// Sets how long a call that does not wait may take.
@@ -121,12 +247,12 @@ impl Agent {
     async fn call(
         &self,
         method: Method,
-        path: String,
+        target: Target,
         body: Vec<u8>,
         limit: Duration,
         known: &[StatusCode],
     ) -> Result<(response::Parts, Bytes), Error> {
-        let request = self.request(method, path, body)?;
+        let request = self.request(method, target, body)?;
         let (parts, body) =
             timeout(limit, self.exchange(request)).await.unwrap_or(Err(Error::TimedOut(limit)))?;
         if !parts.status.is_success() && !known.contains(&parts.status) {
@@ -142,18 +268,21 @@ impl Agent {
     fn request(
         &self,
         method: Method,
-        path: String,
+        Target(target): Target,
         body: Vec<u8>,
     ) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = method;
         // Too long is all that it can be.
-        *request.uri_mut() = Uri::try_from(path).map_err(|error| Error::Other(error.into()))?;
+        *request.uri_mut() = Uri::try_from(target).map_err(|error| Error::Other(error.into()))?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(token) = &self.token {
             headers.insert("x-consul-token", token.clone());
+        }
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
         Ok(request)
     }
@@ -162,13 +291,13 @@ impl Agent {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(response::Parts, Bytes), Error> {
-        let stream = timeout(CONNECT, TcpStream::connect(&*self.address))
-            .await
-            .map_err(|_| Error::TimedOut(CONNECT))?
-            .map_err(|source| Error::Connect { address: self.address.to_string(), source })?;
+        #[cfg(feature = "consul-tls")]
+        if self.is_https && self.tls.is_none() {
+            return Err(Error::NoTls);
+        }
+        let stream = self.place.dial(self.tls.as_ref()).await?;
         let broken = |error: hyper::Error| Error::Connection(error.into());
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
         let mut answer = pin!(async move {
             let (parts, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
             let body = Limited::new(body, self.size).collect().await.map_err(|error| {
@@ -190,11 +319,11 @@ impl Agent {
 
     async fn put(
         &self,
-        path: String,
+        target: Target,
         body: Vec<u8>,
         known: &[StatusCode],
     ) -> Result<StatusCode, Error> {
-        let (parts, _) = self.call(Method::PUT, path, body, self.limit, known).await?;
+        let (parts, _) = self.call(Method::PUT, target, body, self.limit, known).await?;
         Ok(parts.status)
     }
 }
@@ -204,83 +333,191 @@ impl Client for Agent {
         let body = serde_json::to_vec(&Registration::from(service))
             .map_err(|error| Error::Other(error.into()))?;
         // Without it a check that the instance no longer has would stay.
-        let path = "/v1/agent/service/register?replace-existing-checks=true".to_owned();
-        self.put(path, body, &[]).await.map(drop)
+        let target = Target::new("/v1/agent/service/register", &[])
+            .with("replace-existing-checks", "true")
+            .within(&self.scope);
+        self.put(target, body, &[]).await.map(drop)
     }
 
     async fn deregister(&self, id: &str) -> Result<(), Error> {
-        let path = format!("/v1/agent/service/deregister/{}", encoded(id));
-        self.put(path, Vec::new(), &[StatusCode::NOT_FOUND]).await.map(drop)
+        let target = Target::new("/v1/agent/service/deregister", &[id]).within(&self.scope);
+        self.put(target, Vec::new(), &[StatusCode::NOT_FOUND]).await.map(drop)
     }
 
-    async fn is_registered(&self, id: &str) -> Result<bool, Error> {
-        let path = format!("/v1/agent/service/{}", encoded(id));
+    async fn service(&self, id: &str, hash: &str) -> Result<Option<String>, Error> {
+        let mut target = Target::new("/v1/agent/service", &[id]).within(&self.scope);
+        let mut limit = self.limit;
+        if !hash.is_empty() {
+            target = target.with("hash", hash).with("wait", &in_go(SERVICE_WAIT));
+            limit = patience(SERVICE_WAIT);
+        }
         let known = [StatusCode::NOT_FOUND];
-        let (parts, _) = self.call(Method::GET, path, Vec::new(), self.limit, &known).await?;
-        Ok(parts.status.is_success())
+        let (parts, _) = self.call(Method::GET, target, Vec::new(), limit, &known).await?;
+        if parts.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let hash = parts.headers.get("x-consul-contenthash").and_then(|hash| hash.to_str().ok());
+        Ok(Some(hash.unwrap_or_default().to_owned()))
     }
 
-    async fn pass(&self, check: &str) -> Result<bool, Error> {
-        let path = format!("/v1/agent/check/pass/{}", encoded(check));
+    async fn report(&self, check: &str, health: Health) -> Result<bool, Error> {
+        let path = match status(health) {
+            "passing" => "/v1/agent/check/pass",
+            "warning" => "/v1/agent/check/warn",
+            _ => "/v1/agent/check/fail",
+        };
+        let target = Target::new(path, &[check]).within(&self.scope);
         // Consul says 404 of an unknown check since 1.11, and 500 before.
         let known = [StatusCode::NOT_FOUND, StatusCode::INTERNAL_SERVER_ERROR];
-        self.put(path, Vec::new(), &known).await.map(|status| status.is_success())
+        self.put(target, Vec::new(), &known).await.map(|status| status.is_success())
     }
 
-    async fn health(&self, query: &Query) -> Result<Health, Error> {
-        let mut path = format!("/v1/health/service/{}", encoded(&query.service));
+    async fn health(&self, query: &Query) -> Result<Answer, Error> {
+        let mut target = Target::new("/v1/health/service", &[&query.service]);
         let mut limit = self.limit;
-        let mut join = '?';
-        let mut push = |name: &str, value: &str| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(path, "{join}{name}={}", encoded(value));
-            join = '&';
-        };
         if query.index > 0 {
-            push("index", &query.index.to_string());
-            push("wait", &in_go(query.wait));
+            target = target.with("index", &query.index.to_string());
+            target = target.with("wait", &in_go(query.wait));
             limit = query.patience();
         }
         if query.passing {
-            push("passing", "true");
+            target = target.with("passing", "true");
         }
         for tag in &query.tags {
-            push("tag", tag);
+            target = target.with("tag", tag);
         }
-        let (parts, body) = self.call(Method::GET, path, Vec::new(), limit, &[]).await?;
+        target = match self.consistency {
+            Consistency::Default => target,
+            Consistency::Stale => target.with("stale", ""),
+            Consistency::Consistent => target.with("consistent", ""),
+        };
+        if !self.scope.datacenter.is_empty() {
+            target = target.with("dc", &self.scope.datacenter);
+        }
+        let target = target.within(&self.scope);
+        let (parts, body) = self.call(Method::GET, target, Vec::new(), limit, &[]).await?;
         let index = parts.headers.get("x-consul-index").and_then(|index| index.to_str().ok());
         let entries: Vec<Healthy> =
             serde_json::from_slice(&body).map_err(|error| Error::Malformed(error.into()))?;
-        Ok(Health {
+        Ok(Answer {
             index: index.and_then(|index| index.parse().ok()).unwrap_or_default(),
             entries: entries.into_iter().map(Entry::from).collect(),
         })
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let mut target = Target::new("/v1/status/leader", &[]);
+        if !self.scope.datacenter.is_empty() {
+            target = target.with("dc", &self.scope.datacenter);
+        }
+        let (_, body) = self.call(Method::GET, target, Vec::new(), self.limit, &[]).await?;
+        // Its address, as JSON.
+        if body.trim_ascii() == b"\"\"" { Err(Error::NoLeader) } else { Ok(()) }
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")
-            .field("address", &self.address)
+            .field("place", &format_args!("{}", self.place))
+            .field("has_tls", &self.tls.is_some())
             .field("has_token", &self.token.is_some())
+            .field("scope", &self.scope)
+            .field("consistency", &self.consistency)
             .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }
 
+/// How long the answer to a query that waits may take.
+pub(super) fn patience(wait: Duration) -> Duration {
+    wait.saturating_add(wait / 16).saturating_add(Duration::from_secs(10))
+}
+
+fn secret(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| Error::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let six = bits >> (18 - 6 * at) & 63;
+            text.push(if at > chunk.len() { '=' } else { char::from(ALPHABET[six as usize]) });
+        }
+    }
+    text
+}
+
+/// What a call asks for: a path and a query.
+struct Target(String);
+
+// ===== impl Target =====
+
+impl Target {
+    fn new(path: &str, segments: &[&str]) -> Self {
+        let mut target = path.to_owned();
+        for segment in segments {
+            target.push('/');
+            encode(segment, &mut target);
+        }
+        Self(target)
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push(if self.0.contains('?') { '&' } else { '?' });
+        self.0.push_str(name);
+        if !value.is_empty() {
+            self.0.push('=');
+            encode(value, &mut self.0);
+        }
+        self
+    }
+
+    fn within(self, scope: &Scope) -> Self {
+        let parameters = [("ns", &scope.namespace), ("partition", &scope.partition)];
+        let given = parameters.into_iter().filter(|(_, value)| !value.is_empty());
+        given.fold(self, |target, (name, value)| target.with(name, value))
+    }
+}
+
 /// Encodes a segment of a path, or a value of a query: all but RFC 3986's
 /// unreserved characters.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+fn encode(text: &str, target: &mut String) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
+                target.push(char::from(byte));
             }
             _ => {
-                let _ = write!(encoded, "%{byte:02X}");
+                // Writing to a `String` cannot fail.
+                let _ = write!(target, "%{byte:02X}");
             }
         }
     }
-    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_its_rfc() {
+        let pairs =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, encoded) in pairs {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+        assert_eq!(base64(b"Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    }
 }

@@ -1,5 +1,5 @@
-use super::Error;
-use crate::Instance;
+use super::{Error, Pulse};
+use crate::{Health, Instance};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The few calls to Consul that the registrar and the instancer make.
@@ -14,15 +14,35 @@ pub trait Client: Send + Sync + 'static {
     /// Deregisters a service. One that is not registered is no error.
     fn deregister(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Says whether a service of this id is registered.
-    fn is_registered(&self, id: &str) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Returns the hash of a service as the agent has it, `None` if it has
+    /// none of this id. With a `hash` it waits for another, for a minute at
+    /// most. An empty hash says that this client cannot wait.
+    fn service(
+        &self,
+        id: &str,
+        hash: &str,
+    ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
 
-    /// Reports that the TTL check passes; `false` says that there is none.
-    fn pass(&self, check: &str) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Reports how a TTL check is; `false` says that there is none.
+    fn report(
+        &self,
+        check: &str,
+        health: Health,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Asks for the instances of a service, and waits for a change if the
     /// query has an index.
-    fn health(&self, query: &Query) -> impl Future<Output = Result<Health, Error>> + Send;
+    fn health(&self, query: &Query) -> impl Future<Output = Result<Answer, Error>> + Send;
+
+    /// Asks, as cheaply as can be, whether the agent answers and knows a
+    /// leader.
+    fn ping(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Returns what finds out that the agent is silent while a query waits:
+    /// one for all that share it, by default for each instancer its own.
+    fn pulse(&self) -> Pulse {
+        Pulse::default()
+    }
 }
 
 /// What is registered: an instance and its check.
@@ -41,8 +61,12 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
-    /// The agent asks the instance.
+    /// The agent asks the instance over HTTP.
     Http(HttpCheck),
+    /// The agent connects to the instance.
+    Tcp(TcpCheck),
+    /// The agent asks the instance over gRPC.
+    Grpc(GrpcCheck),
     /// The instance tells the agent.
     Ttl(TtlCheck),
 }
@@ -53,6 +77,38 @@ pub enum Check {
 pub struct HttpCheck {
     /// What it gets: a URL that the agent reaches.
     pub url: String,
+    /// How often; 10 s unless set.
+    pub interval: Duration,
+    /// How long it waits; 1 s unless set.
+    pub timeout: Duration,
+    /// How long the check may fail before Consul forgets the instance; 1 min
+    /// unless set, which is the least that Consul takes.
+    pub deregister_after: Duration,
+}
+
+/// The agent connects to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpCheck {
+    /// Where it connects to, `host:port`.
+    pub address: String,
+    /// How often; 10 s unless set.
+    pub interval: Duration,
+    /// How long it waits; 1 s unless set.
+    pub timeout: Duration,
+    /// How long the check may fail before Consul forgets the instance; 1 min
+    /// unless set, which is the least that Consul takes.
+    pub deregister_after: Duration,
+}
+
+/// The agent asks gRPC's health service, which must answer SERVING.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrpcCheck {
+    /// Where it asks: `host:port`, or `host:port/service` for one service.
+    pub address: String,
+    /// Whether it asks over TLS; not unless set.
+    pub tls: bool,
     /// How often; 10 s unless set.
     pub interval: Duration,
     /// How long it waits; 1 s unless set.
@@ -93,7 +149,7 @@ pub struct Query {
 /// The answer to a [`Query`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Health {
+pub struct Answer {
     /// The index of this answer, `X-Consul-Index`; 0 if there was none.
     pub index: u64,
     /// The instances, as Consul has them.
@@ -101,7 +157,7 @@ pub struct Health {
 }
 
 /// An instance as Consul has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The address of its node.
@@ -116,6 +172,28 @@ pub struct Entry {
     pub tags: Vec<String>,
     /// Its metadata.
     pub metadata: BTreeMap<String, String>,
+    /// Its weight, as it is: another where a check warns.
+    pub weight: u32,
+    /// How it is: as the worst of its checks, the node's included.
+    pub health: Health,
+}
+
+// ===== impl Entry =====
+
+impl Default for Entry {
+    /// One that is passing, of weight 1, and has nothing else.
+    fn default() -> Self {
+        Self {
+            node: String::new(),
+            id: String::new(),
+            address: String::new(),
+            port: 0,
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            weight: 1,
+            health: Health::Passing,
+        }
+    }
 }
 
 // ===== impl Check =====
@@ -134,6 +212,18 @@ impl Check {
 impl From<HttpCheck> for Check {
     fn from(check: HttpCheck) -> Self {
         Self::Http(check)
+    }
+}
+
+impl From<TcpCheck> for Check {
+    fn from(check: TcpCheck) -> Self {
+        Self::Tcp(check)
+    }
+}
+
+impl From<GrpcCheck> for Check {
+    fn from(check: GrpcCheck) -> Self {
+        Self::Grpc(check)
     }
 }
 
@@ -164,6 +254,84 @@ impl HttpCheck {
     }
 
     /// Sets how long the agent waits for the answer.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long the check may fail before Consul forgets the instance.
+    #[must_use]
+    pub const fn deregister_after(mut self, after: Duration) -> Self {
+        self.deregister_after = after;
+        self
+    }
+}
+
+// ===== impl TcpCheck =====
+
+impl TcpCheck {
+    /// Connects to `address` every 10 s and waits 1 s for that.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            deregister_after: DEREGISTER_AFTER,
+        }
+    }
+
+    /// Sets how often the agent connects.
+    #[must_use]
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets how long the agent waits.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long the check may fail before Consul forgets the instance.
+    #[must_use]
+    pub const fn deregister_after(mut self, after: Duration) -> Self {
+        self.deregister_after = after;
+        self
+    }
+}
+
+// ===== impl GrpcCheck =====
+
+impl GrpcCheck {
+    /// Asks at `address` every 10 s and waits 1 s for the answer.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            tls: false,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            deregister_after: DEREGISTER_AFTER,
+        }
+    }
+
+    /// Sets whether the agent asks over TLS.
+    #[must_use]
+    pub const fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sets how often the agent asks.
+    #[must_use]
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets how long the agent waits.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

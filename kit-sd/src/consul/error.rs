@@ -1,4 +1,4 @@
-use std::{error, io, time::Duration};
+use std::{error, io, sync::Arc, time::Duration};
 
 /// Why a call to Consul failed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,15 @@ pub enum Error {
     /// The index of the answer is 0, which is none.
     #[error("the answer has no index")]
     NoIndex,
+    /// The cluster has no leader, and knows no changes.
+    #[error("the cluster has no leader")]
+    NoLeader,
+    /// The agent stopped answering while a query waited.
+    #[error("the agent has fallen silent: {0}")]
+    Silent(Arc<str>),
+    /// The address is one of HTTPS, and nothing says whom to trust.
+    #[error("the agent speaks TLS: give a configuration by `Agent::tls`")]
+    NoTls,
     /// Another client failed.
     #[error(transparent)]
     Other(Box<dyn error::Error + Send + Sync>),

@@ -1,26 +1,31 @@
-use super::{Client, Entry, Error, Query};
-use crate::{Address, Backoff, Instance, Publisher, error::chain};
-use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use super::{Client, Entry, Error, Pulse, Query, pulse, wire::facts};
+use crate::{
+    Address, Backoff, Doubt, Instance, Publisher,
+    error::chain,
+    pace::Pace,
+    race::{First, race},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Follows the instances of one service by blocking queries.
 ///
 /// See the [module](super) for its rules. A failure is published and tried
-/// again with backoff (100 ms to 30 s, full jitter). Entries whose address
-/// nobody can dial, for a port of 0 most often, are left out.
+/// again ([`Backoff::of_registry`]). Entries whose address nobody can dial, for
+/// a port of 0 most often, are left out.
 #[derive(Debug)]
 pub struct Instancer<C> {
     client: C,
     query: Query,
+    /// The highest index that was answered, failures or not.
+    highest: u64,
     backoff: Backoff,
 }
 
-/// Holds a loop to so many rounds in a time; rounds that were not used are
-/// saved, up to a second's.
-#[derive(Debug)]
-struct Pace {
-    /// When the next round would begin if they were evenly spread.
-    next: Instant,
+/// What the agent says, and what speaks against it.
+struct Told {
+    instances: Vec<Arc<Instance>>,
+    doubt: Option<Doubt>,
 }
 
 // ===== impl Query =====
@@ -46,8 +51,7 @@ impl<C: Client> Instancer<C> {
             index: 0,
             wait: Duration::from_secs(55),
         };
-        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-        Self { client, query, backoff }
+        Self { client, query, highest: 0, backoff: Backoff::of_registry() }
     }
 
     /// Says whether all checks of an instance must pass; not by default.
@@ -80,22 +84,37 @@ impl<C: Client> Instancer<C> {
     }
 
     /// Asks once, and keeps the index for the next time.
-    async fn ask(&mut self) -> Result<Vec<Instance>, Error> {
+    async fn ask(&mut self, pulse: &Pulse) -> Result<Told, Error> {
         let patience = self.query.patience();
         // A failure may be a restart, after which the index begins anew.
         let last = std::mem::take(&mut self.query.index);
         let query = Query { index: last, ..self.query.clone() };
-        let health = timeout(patience, self.client.health(&query))
-            .await
-            .unwrap_or(Err(Error::TimedOut(patience)))?;
-        match health.index {
+        let asked = timeout(patience, self.client.health(&query));
+        let answer = match race(asked, pulse.missed(&self.client)).await {
+            First::Left(answer) => answer,
+            First::Right(silent) => return Err(silent),
+        };
+        let answer = answer.unwrap_or(Err(Error::TimedOut(patience)))?;
+        match answer.index {
             0 => return Err(Error::NoIndex),
             // It went back: ask again from the start.
             index if index < last => {}
             index => self.query.index = index,
         }
+        let went_back = answer.index < self.highest;
+        self.highest = answer.index;
         let service = &self.query.service;
-        Ok(health.entries.into_iter().filter_map(|entry| entry.into_instance(service)).collect())
+        let instance = |entry: Entry| entry.into_instance(service).map(Arc::new);
+        let instances = answer.entries.into_iter().filter_map(instance).collect();
+        Ok(Told { instances, doubt: went_back.then_some(Doubt::WentBack) })
+    }
+
+    /// Asks again after a failure: first whether anybody is there, for that is
+    /// soon known, and a query may take its time.
+    async fn ask_again(&mut self, pulse: &Pulse) -> Result<Told, Error> {
+        let late = Err(Error::TimedOut(pulse::LIMIT));
+        timeout(pulse::LIMIT, self.client.ping()).await.unwrap_or(late)?;
+        self.ask(pulse).await
     }
 }
 
@@ -105,19 +124,27 @@ impl<C: Client> crate::Instancer for Instancer<C> {
     }
 
     async fn run(mut self, publisher: Publisher) {
+        let pulse = self.client.pulse();
         let mut pace = Pace::new();
+        let mut is_down = false;
         loop {
             pace.wait().await;
-            match self.ask().await {
-                Ok(instances) => {
-                    self.backoff.reset();
-                    publisher.publish(instances);
-                }
+            let begun = Instant::now();
+            let told = if is_down { self.ask_again(&pulse).await } else { self.ask(&pulse).await };
+            match told {
+                Ok(Told { instances, doubt }) => publisher.publish_shared(instances, doubt),
                 Err(error) => {
                     publisher.fail(chain(&error));
-                    sleep(self.backoff.pause()).await;
+                    // From try to try, not from the end of one to the next: a
+                    // silent agent makes each take its time.
+                    let from = if is_down { begun } else { Instant::now() };
+                    is_down = true;
+                    sleep_until(from + self.backoff.pause()).await;
+                    continue;
                 }
             }
+            is_down = false;
+            self.backoff.reset();
         }
     }
 }
@@ -125,31 +152,14 @@ impl<C: Client> crate::Instancer for Instancer<C> {
 // ===== impl Entry =====
 
 impl Entry {
-    fn into_instance(self, service: &str) -> Option<Instance> {
+    fn into_instance(mut self, service: &str) -> Option<Instance> {
         let host = if self.address.is_empty() { &self.node } else { &self.address };
         let address = Address::new(host, self.port).ok()?;
-        let mut instance = Instance::new(service, address).id(self.id);
+        let mut instance = Instance::new(service, address).id(self.id).weight(self.weight);
+        instance.health = self.health;
+        facts::take(&mut self.metadata, &mut instance);
         instance.tags = self.tags;
         instance.metadata = self.metadata;
         Some(instance)
-    }
-}
-
-// ===== impl Pace =====
-
-impl Pace {
-    const PERIOD: Duration = Duration::from_millis(100);
-    const SAVED: u32 = 10;
-
-    fn new() -> Self {
-        Self { next: Instant::now() }
-    }
-
-    async fn wait(&mut self) {
-        let now = Instant::now();
-        let earliest = now.checked_sub(Self::PERIOD * Self::SAVED).unwrap_or(now);
-        self.next = self.next.max(earliest);
-        sleep_until(self.next).await;
-        self.next += Self::PERIOD;
     }
 }

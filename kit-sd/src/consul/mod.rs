@@ -31,27 +31,47 @@
 //! Queries that are answered at once are held to ten a second. A service
 //! without an address of its own is reached at its node's.
 //!
-//! A wiped registry says that there are no instances, and is believed until
-//! they have registered again.
+//! A wiped registry says that there are no instances, under a lower index: its
+//! answer is [doubtful](crate::Doubt), and the instances stay until they have
+//! registered again. A [`Registrar`] hears of the loss by a blocking query on
+//! its own id, and does so at once.
 //!
-//! # Why no crate of others
+//! An agent that is stopped, or cut off, lets a query hang: one cheap call a
+//! second ([`Pulse`]), shared by all queries of an [`Agent`], finds out within
+//! two. It is tried again at most a second apart for the first minute, then
+//! less and less often, down to once in 30 s.
 //!
-//! [`Agent`] speaks HTTP over hyper and nothing more, since of the published
-//! clients one has no health API and links an old TLS stack, the other no
-//! agent API. Both roles need only the trait [`Client`]; what implements it
-//! may be any of them.
+//! Version, zone and that an instance is draining are metadata of those names.
+//!
+//! # Why consulrs is not the default
+//!
+//! The published `consulrs` has no health API, links OpenSSL, and its tree has
+//! open advisories; so [`Agent`] speaks HTTP over hyper, and nothing more. Both
+//! roles need only the trait [`Client`], and the package `kit-sd-consulrs`, a
+//! workspace of its own, implements it for a `ConsulClient` that you have.
 
 mod agent;
 mod client;
+mod dial;
+mod env;
 mod error;
 mod instancer;
+mod pulse;
 mod registrar;
+#[cfg(feature = "consul-tls")]
+mod tls;
 mod wire;
 
+#[cfg(feature = "consul-tls")]
+pub use self::tls::tls_config;
 pub use self::{
-    agent::Agent,
-    client::{Check, Client, Entry, Health, HttpCheck, Query, Service, TtlCheck},
+    agent::{Agent, Consistency},
+    client::{
+        Answer, Check, Client, Entry, GrpcCheck, HttpCheck, Query, Service, TcpCheck, TtlCheck,
+    },
+    env::InvalidEnvironment,
     error::Error,
     instancer::Instancer,
+    pulse::Pulse,
     registrar::Registrar,
 };
