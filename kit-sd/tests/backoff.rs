@@ -3,6 +3,7 @@
 
 use kit_sd::Backoff;
 use std::time::Duration;
+use tokio::time::{Instant, advance};
 
 const BASE: Duration = Duration::from_millis(100);
 const CAP: Duration = Duration::from_secs(1);
@@ -40,5 +41,26 @@ fn it_never_overflows() {
     let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
     for _ in 0..100 {
         assert!(backoff.pause() < Duration::MAX);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_is_tried_a_second_apart_for_a_minute_and_then_less_and_less() {
+    for seed in 0..50 {
+        let mut backoff = Backoff::of_registry().seed(seed);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_mins(1) {
+            let pause = backoff.pause();
+            assert!(pause <= Duration::from_secs(1));
+            advance(pause.max(Duration::from_millis(1))).await;
+        }
+        // What grows now grows from a second on, not from where the tries of a
+        // minute would have led.
+        assert!(backoff.pause() <= Duration::from_secs(2));
+        assert!(backoff.pause() <= Duration::from_secs(4));
+        let longest = (0..100).map(|_| backoff.pause()).max().unwrap();
+        assert!(longest > Duration::from_secs(20) && longest <= Duration::from_secs(30));
+        backoff.reset();
+        assert!(backoff.pause() <= Duration::from_millis(100));
     }
 }

@@ -5,12 +5,17 @@
 
 use kit_sd::{
     Health, Instance, Keeper, Registrar as _, Watch,
-    consul::{Agent, Client, Error, HttpCheck, Instancer, Registrar, TtlCheck},
+    consul::{
+        Agent, Check, Client, Consistency, Error, GrpcCheck, HttpCheck, Instancer, Registrar,
+        TcpCheck, TtlCheck,
+    },
 };
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, net::SocketAddr, time::Duration};
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
     time::timeout,
 };
 
@@ -18,28 +23,59 @@ use tokio::{
 /// here.
 const SOON: Duration = Duration::from_secs(5);
 
-struct Server(TcpListener);
+struct Server(Listener);
+
+enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// A connection of any kind.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// A request as it came.
 struct Heard {
     line: String,
     headers: String,
     body: String,
-    stream: TcpStream,
+    stream: Box<dyn Connection>,
 }
 
 impl Server {
     async fn new() -> Self {
-        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+        Self(Listener::Tcp(TcpListener::bind("127.0.0.1:0").await.unwrap()))
+    }
+
+    fn address(&self) -> SocketAddr {
+        match &self.0 {
+            Listener::Tcp(listener) => listener.local_addr().unwrap(),
+            #[cfg(unix)]
+            Listener::Unix(_) => unreachable!("it has a path"),
+        }
     }
 
     fn agent(&self) -> Agent {
-        Agent::new(&self.0.local_addr().unwrap().to_string()).unwrap()
+        Agent::new(&self.address().to_string()).unwrap()
+    }
+
+    async fn accept(&self) -> Box<dyn Connection> {
+        match &self.0 {
+            Listener::Tcp(listener) => Box::new(listener.accept().await.unwrap().0),
+            #[cfg(unix)]
+            Listener::Unix(listener) => Box::new(listener.accept().await.unwrap().0),
+        }
     }
 
     async fn hear(&self) -> Heard {
+        let stream = timeout(SOON, self.accept()).await.unwrap();
+        self.hear_from(stream).await
+    }
+
+    async fn hear_from(&self, mut stream: Box<dyn Connection>) -> Heard {
         timeout(SOON, async {
-            let (mut stream, _) = self.0.accept().await.unwrap();
             let mut bytes = Vec::new();
             loop {
                 let text = String::from_utf8(bytes.clone()).unwrap();
@@ -64,7 +100,11 @@ impl Server {
 
     /// Answers the next request, and returns it.
     async fn answer(&self, status: &str, headers: &str, body: &str) -> Heard {
-        let mut heard = self.hear().await;
+        let heard = self.hear().await;
+        Self::reply(heard, status, headers, body).await
+    }
+
+    async fn reply(mut heard: Heard, status: &str, headers: &str, body: &str) -> Heard {
         let length = body.len();
         let answer =
             format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
@@ -113,6 +153,241 @@ async fn registering_sends_the_instance_and_its_http_check_which_passes() {
             },
         })
     );
+}
+
+#[tokio::test]
+async fn checks_over_tcp_and_grpc_are_sent() {
+    let server = Server::new().await;
+    let checks: [(Check, serde_json::Value); 2] = [
+        (
+            TcpCheck::new("10.0.0.1:80").interval(Duration::from_secs(3)).into(),
+            serde_json::json!({
+                "CheckID": "service:hello/1 ä",
+                "Status": "passing",
+                "TCP": "10.0.0.1:80",
+                "Interval": "3000ms",
+                "Timeout": "1000ms",
+                "DeregisterCriticalServiceAfter": "60000ms",
+            }),
+        ),
+        (
+            GrpcCheck::new("10.0.0.1:80/hello").tls(true).timeout(Duration::from_secs(2)).into(),
+            serde_json::json!({
+                "CheckID": "service:hello/1 ä",
+                "Status": "passing",
+                "GRPC": "10.0.0.1:80/hello",
+                "GRPCUseTLS": true,
+                "Interval": "10000ms",
+                "Timeout": "2000ms",
+                "DeregisterCriticalServiceAfter": "60000ms",
+            }),
+        ),
+    ];
+    for (check, expected) in checks {
+        let registrar = Registrar::new(server.agent(), instance()).check(check);
+        assert!(!registrar.can_say(Health::Critical), "the agent finds out by itself");
+        let registered = registrar.register(Health::Passing);
+        let (result, heard) = tokio::join!(registered, server.answer("200 OK", "", ""));
+        result.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
+        assert_eq!(body["Check"], expected);
+    }
+}
+
+#[tokio::test]
+async fn how_an_instance_is_goes_with_it() {
+    let server = Server::new().await;
+    let check = TtlCheck::new(Duration::from_secs(9));
+    let registrar = Registrar::new(server.agent(), instance()).check(check);
+    assert!(registrar.can_say(Health::Critical));
+    for (health, status, path, draining) in [
+        (Health::Passing, "passing", "pass", None),
+        (Health::Warning, "warning", "warn", None),
+        (Health::Critical, "critical", "fail", None),
+        (Health::Draining, "passing", "pass", Some("true")),
+    ] {
+        let registered = registrar.register(health);
+        let (result, heard) = tokio::join!(registered, server.answer("200 OK", "", ""));
+        result.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
+        assert_eq!(body["Check"]["Status"], status);
+        assert_eq!(body["Meta"]["draining"].as_str(), draining);
+        let (result, heard) =
+            tokio::join!(registrar.renew(health), server.answer("200 OK", "", ""));
+        assert!(result.unwrap());
+        let line = format!("PUT /v1/agent/check/{path}/service%3Ahello%2F1%20%C3%A4 HTTP/1.1");
+        assert_eq!(heard.line, line);
+    }
+}
+
+#[tokio::test]
+async fn a_registrar_hears_of_its_loss_by_a_query_that_waits_and_outlives_outages() {
+    let server = Server::new().await;
+    let registrar = Registrar::new(server.agent(), instance());
+    let path = "GET /v1/agent/service/hello%2F1%20%C3%A4";
+    let script = async {
+        let heard = server.answer("200 OK", "X-Consul-ContentHash: 7f\r\n", "{}").await;
+        assert_eq!(heard.line, format!("{path} HTTP/1.1"));
+        // It breaks, and begins anew.
+        let heard = server.hear().await;
+        assert_eq!(heard.line, format!("{path}?hash=7f&wait=60000ms HTTP/1.1"));
+        drop(heard);
+        let heard = server.answer("200 OK", "X-Consul-ContentHash: 80\r\n", "{}").await;
+        assert_eq!(heard.line, format!("{path} HTTP/1.1"));
+        server.answer("404 Not Found", "", "unknown service ID").await;
+    };
+    timeout(SOON, async { tokio::join!(registrar.lost(), script) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_and_how_it_is_asked_is_said_with_the_query() {
+    let server = Server::new().await;
+    let agent = server
+        .agent()
+        .datacenter("dc 2")
+        .namespace("team-a")
+        .partition("eu")
+        .basic("Aladdin", "open sesame")
+        .unwrap();
+    for (consistency, says) in [
+        (Consistency::Default, ""),
+        (Consistency::Stale, "stale&"),
+        (Consistency::Consistent, "consistent&"),
+    ] {
+        let watch = Watch::spawn(Instancer::new(agent.clone().consistency(consistency), "hello"));
+        let heard = server.hear().await;
+        let line =
+            format!("GET /v1/health/service/hello?{says}dc=dc%202&ns=team-a&partition=eu HTTP/1.1");
+        assert_eq!(heard.line, line);
+        let authorization = "authorization: basic qwxhzgrpbjpvcgvuihnlc2ftzq==";
+        assert!(heard.headers.contains(authorization), "{}", heard.headers);
+        drop(watch);
+    }
+    assert!(!format!("{agent:?}").contains("sesame"));
+    assert!(agent.basic("a:b", "c").is_err());
+}
+
+#[tokio::test]
+async fn a_cluster_without_a_leader_is_no_answer() {
+    let server = Server::new().await;
+    let agent = server.agent();
+    let (led, _) = tokio::join!(agent.ping(), server.answer("200 OK", "", "\"10.0.0.1:8300\""));
+    led.unwrap();
+    let (lost, _) = tokio::join!(agent.ping(), server.answer("200 OK", "", "\"\"\n"));
+    assert!(matches!(lost.unwrap_err(), Error::NoLeader));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_agent_may_listen_on_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("consul.sock");
+    let server = Server(Listener::Unix(UnixListener::bind(&path).unwrap()));
+    let agent = Agent::new(&format!("unix://{}", path.display())).unwrap();
+    let (result, heard) = tokio::join!(agent.service("x", ""), server.answer("200 OK", "", "{}"));
+    assert!(result.unwrap().is_some());
+    assert!(heard.headers.contains("host: localhost"), "{}", heard.headers);
+    drop(server);
+    std::fs::remove_file(path).unwrap();
+    assert!(matches!(agent.service("x", "").await.unwrap_err(), Error::Connect { .. }));
+}
+
+#[cfg(feature = "consul-tls")]
+mod tls {
+    use super::*;
+    use kit_sd::consul::tls_config;
+    use std::{fs, sync::Arc};
+    use tokio_rustls::{
+        TlsAcceptor,
+        rustls::{
+            RootCertStore, ServerConfig,
+            crypto::aws_lc_rs,
+            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+            server::WebPkiClientVerifier,
+        },
+    };
+
+    fn file(name: &str) -> Vec<u8> {
+        let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls/");
+        fs::read(format!("{tests}{name}")).unwrap()
+    }
+
+    /// A server that asks for a certificate of its authority's.
+    fn acceptor() -> TlsAcceptor {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&file("authority.pem")).unwrap()).unwrap();
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(&file("server.pem")).unwrap()],
+                PrivateKeyDer::from_pem_slice(&file("server.key")).unwrap(),
+            );
+        TlsAcceptor::from(Arc::new(config.unwrap()))
+    }
+
+    /// Asks over TLS, as `client`, of an agent that is known by `name`.
+    async fn ask(client: Option<&str>, name: &str) -> Result<bool, Error> {
+        let server = Server::new().await;
+        let identity =
+            client.map(|client| (file(&format!("{client}.pem")), file(&format!("{client}.key"))));
+        let identity = identity.as_ref().map(|(chain, key)| (&chain[..], &key[..]));
+        let config = tls_config(Some(&file("authority.pem")), identity).unwrap();
+        let agent = Agent::new(&format!("https://{}", server.address())).unwrap();
+        let agent = agent.tls(config, Some(name)).unwrap();
+        let answer = async {
+            let stream = server.accept().await;
+            let Ok(stream) = acceptor().accept(stream).await else { return };
+            let heard = server.hear_from(Box::new(stream)).await;
+            Server::reply(heard, "200 OK", "", "{}").await;
+        };
+        let (result, ()) = tokio::join!(agent.service("x", ""), answer);
+        result.map(|hash| hash.is_some())
+    }
+
+    #[tokio::test]
+    async fn both_sides_show_who_they_are() {
+        assert!(ask(Some("client"), "localhost").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_agent_by_another_name_is_not_asked() {
+        assert!(matches!(ask(Some("client"), "elsewhere").await, Err(Error::Connect { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_wants_to_know_us_refuses_strangers() {
+        // TLS 1.3 says so after the handshake, so it is any failure.
+        let hears_nothing = timeout(SOON, async {
+            let server = Server::new().await;
+            let config = tls_config(Some(&file("authority.pem")), None).unwrap();
+            let agent = Agent::new(&format!("https://{}", server.address())).unwrap();
+            let agent = agent.tls(config, Some("localhost")).unwrap();
+            let refuse = async { acceptor().accept(server.accept().await).await.is_err() };
+            tokio::join!(agent.service("x", ""), refuse)
+        });
+        let (result, refused) = hears_nothing.await.unwrap();
+        assert!(refused);
+        result.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn https_without_a_configuration_says_what_is_missing() {
+        let agent = Agent::new("https://127.0.0.1:1").unwrap();
+        assert!(matches!(agent.service("x", "").await.unwrap_err(), Error::NoTls));
+    }
+
+    #[test]
+    fn files_without_what_they_are_for_are_named() {
+        let error = tls_config(Some(b"nothing"), None).unwrap_err();
+        assert_eq!(error.to_string(), "there is no certificate in the PEM");
+        let (client, server) = (file("client.pem"), file("server.key"));
+        tls_config(None, Some((&client, &server))).unwrap_err();
+    }
 }
 
 #[tokio::test]
@@ -279,7 +554,7 @@ async fn an_agent_that_is_silent_is_given_up_in_time() {
 #[tokio::test]
 async fn an_agent_that_is_absent_is_named() {
     let server = Server::new().await;
-    let (agent, address) = (server.agent(), server.0.local_addr().unwrap());
+    let (agent, address) = (server.agent(), server.address());
     drop(server);
     let error = agent.service("x", "").await.unwrap_err();
     assert_eq!(error.to_string(), format!("the agent at {address} is not reached"));

@@ -199,3 +199,39 @@ fn public_types_may_cross_threads() {
     check::<kit_sd::Endpointer<()>>();
     check::<kit_sd::Retry<kit_sd::RoundRobin<()>>>();
 }
+
+#[test]
+fn the_current_set_is_the_same_until_it_changes() {
+    let (publisher, mut hello) = Instances::channel("hello");
+    publisher.publish([instance(1)]);
+    let first = Arc::clone(hello.current());
+    assert!(Arc::ptr_eq(&first, hello.current()));
+    assert!(Arc::ptr_eq(&first, &hello.snapshot()));
+    publisher.publish([instance(2)]);
+    assert_eq!(ids(&hello.snapshot()), ["hello-10.0.0.2-80"]);
+    assert_eq!(ids(hello.current()), ["hello-10.0.0.2-80"]);
+    assert_eq!(ids(&first), ["hello-10.0.0.1-80"]);
+}
+
+// Go kit's instance cache copies 1000 instances while others read them.
+#[test]
+fn readers_on_other_threads_see_whole_sets_that_only_grow_newer() {
+    let (publisher, hello) = Instances::channel("hello");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut hello = hello.clone();
+            scope.spawn(move || {
+                let mut last = 0;
+                while last < 200 {
+                    let seen = hello.current();
+                    assert!(seen.revision >= last);
+                    assert!(seen.revision == 0 || seen.instances.len() == 100);
+                    last = seen.revision;
+                }
+            });
+        }
+        for round in 0..200 {
+            publisher.publish((0..100).map(|n| instance(n).metadata("round", round.to_string())));
+        }
+    });
+}

@@ -2,16 +2,19 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_endpoint::{Inspect, Inspector};
-use kit_sd::{Backoff, Health, Instance, Keeper, NotRegistered, Registrar};
+use kit_sd::{Backoff, Failing, Health, Instance, Keeper, NotRegistered, Registrar};
 use std::{
     error::Error as _,
     fmt,
-    future::pending,
-    sync::{Arc, Mutex},
+    future::{Ready, pending, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
     task::yield_now,
     time::{Instant, sleep},
 };
@@ -371,4 +374,190 @@ async fn inspection_tells_whether_it_is_registered() {
             format!("sd_registration_failures_total {labels} 0"),
         ]
     );
+}
+
+/// A registry in which an instance can be other than passing.
+#[derive(Clone)]
+struct Telling {
+    fake: Fake,
+    says: Arc<Mutex<Vec<String>>>,
+    can_say: bool,
+    /// Notified when the registry has lost the instance.
+    lost: Arc<Notify>,
+}
+
+impl Telling {
+    fn new(can_say: bool) -> Self {
+        Self { fake: Fake::new(true), says: Arc::default(), can_say, lost: Arc::default() }
+    }
+
+    fn says(&self) -> Vec<String> {
+        std::mem::take(&mut self.says.lock().unwrap())
+    }
+
+    fn say(&self, what: impl fmt::Display) {
+        self.says.lock().unwrap().push(what.to_string());
+    }
+}
+
+impl Registrar for Telling {
+    type Error = Refused;
+
+    fn instance(&self) -> &Instance {
+        self.fake.instance()
+    }
+
+    async fn register(&self, health: Health) -> Result<(), Refused> {
+        self.say(health);
+        self.fake.register(health).await
+    }
+
+    async fn renew(&self, health: Health) -> Result<bool, Refused> {
+        self.fake.renew(health).await
+    }
+
+    fn period(&self) -> Duration {
+        PERIOD
+    }
+
+    async fn deregister(&self) -> Result<(), Refused> {
+        self.say("gone");
+        self.fake.deregister().await
+    }
+
+    fn can_say(&self, health: Health) -> bool {
+        self.can_say || health == Health::Passing
+    }
+
+    async fn lost(&self) {
+        self.lost.notified().await;
+    }
+}
+
+/// A check that says what it is told to.
+fn check(passes: &Arc<AtomicBool>) -> impl FnMut() -> Ready<Result<(), &'static str>> + use<> {
+    let passes = Arc::clone(passes);
+    move || ready(if passes.load(Ordering::Relaxed) { Ok(()) } else { Err("the disk is full") })
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_check_gates_the_registration() {
+    let registry = Telling::new(true);
+    let passes = Arc::new(AtomicBool::new(false));
+    let kept = Keeper::new(registry.clone()).check(SECOND, check(&passes)).spawn();
+    sleep(SECOND * 30).await;
+    assert!(registry.says().is_empty());
+    assert_eq!(kept.status().get().failing.as_deref(), Some("the disk is full"));
+    passes.store(true, Ordering::Relaxed);
+    sleep(SECOND * 2).await;
+    assert_eq!(registry.says(), ["passing"]);
+    assert_eq!(kept.status().get().failing, None);
+}
+
+// Go Micro's check falls through: what fails is deregistered and registered
+// again in the same tick.
+#[tokio::test(start_paused = true)]
+async fn what_fails_its_check_is_deregistered_once_and_stays_so() {
+    for can_say in [true, false] {
+        let registry = Telling::new(can_say);
+        let passes = Arc::new(AtomicBool::new(true));
+        let _kept = Keeper::new(registry.clone()).check(SECOND, check(&passes)).spawn();
+        sleep(SECOND * 5).await;
+        passes.store(false, Ordering::Relaxed);
+        sleep(SECOND * 60).await;
+        assert_eq!(registry.says(), ["passing", "gone"]);
+        passes.store(true, Ordering::Relaxed);
+        sleep(SECOND * 2).await;
+        assert_eq!(registry.says(), ["passing"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_it_is_marked_critical_where_the_registry_can_say_so() {
+    for (can_say, said) in [(true, &["passing", "critical"][..]), (false, &["passing", "gone"])] {
+        let registry = Telling::new(can_say);
+        let passes = Arc::new(AtomicBool::new(true));
+        let keeper = Keeper::new(registry.clone()).failing(Failing::Critical);
+        let kept = keeper.check(SECOND, check(&passes)).spawn();
+        sleep(SECOND * 5).await;
+        passes.store(false, Ordering::Relaxed);
+        sleep(SECOND * 60).await;
+        assert_eq!(registry.says(), said);
+        let health = kept.status().get().health;
+        assert_eq!(health, can_say.then_some(Health::Critical));
+        passes.store(true, Ordering::Relaxed);
+        sleep(SECOND * 2).await;
+        assert_eq!(registry.says(), ["passing"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_fails() {
+    let registry = Telling::new(true);
+    let hang = || pending::<Result<(), Refused>>();
+    let keeper = Keeper::new(registry.clone()).check(SECOND, hang);
+    let error = keeper.register().await.unwrap_err();
+    assert!(matches!(&error, NotRegistered::Failing(_)), "{error}");
+    assert_eq!(error.source().unwrap().to_string(), "the check did not end within 1s");
+    assert!(registry.says().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_drains_stays_and_says_so_until_it_is_deregistered() {
+    let registry = Telling::new(true);
+    let (ready, readiness) = watch::channel(true);
+    let kept = Keeper::new(registry.clone()).ready(readiness).spawn();
+    sleep(SECOND).await;
+    kept.drain();
+    ready.send_replace(false);
+    let mut status = kept.status();
+    status.wait_for(|status| status.health == Some(Health::Draining)).await.unwrap();
+    // Its heartbeats go on, and one that was lost is back as draining.
+    sleep(PERIOD * 5).await;
+    registry.fake.set(|registry| registry.knows = false);
+    sleep(PERIOD * 2).await;
+    assert_eq!(registry.says(), ["passing", "draining", "draining"]);
+    kept.deregister().await.unwrap();
+    assert_eq!(registry.says(), ["gone"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_be_told_draining_changes_nothing() {
+    let registry = Telling::new(false);
+    let (ready, readiness) = watch::channel(true);
+    let kept = Keeper::new(registry.clone()).ready(readiness).spawn();
+    sleep(SECOND).await;
+    kept.drain();
+    sleep(SECOND).await;
+    assert_eq!(registry.says(), ["passing"]);
+    ready.send_replace(false);
+    sleep(SECOND).await;
+    assert_eq!(registry.says(), ["gone"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_registered_does_not_begin_by_draining() {
+    let registry = Telling::new(true);
+    let (_ready, readiness) = watch::channel(false);
+    let kept = Keeper::new(registry.clone()).ready(readiness).spawn();
+    kept.drain();
+    sleep(SECOND).await;
+    assert!(registry.says().is_empty());
+    kept.deregister().await.unwrap();
+    assert!(registry.says().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_says_it_lost_the_instance_has_it_back_at_once() {
+    let registry = Telling::new(true);
+    let kept = Keeper::new(registry.clone()).spawn();
+    sleep(SECOND).await;
+    registry.fake.set(|registry| registry.knows = false);
+    registry.lost.notify_one();
+    let (lost, mut status) = (Instant::now(), kept.status());
+    status.wait_for(|status| status.registrations == 2).await.unwrap();
+    assert!(lost.elapsed() < Duration::from_millis(10));
+    assert_eq!(registry.says(), ["passing", "passing"]);
 }

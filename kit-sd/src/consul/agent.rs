@@ -309,12 +309,12 @@ impl Agent {
             })?;
             Ok((parts, body.to_bytes()))
         });
-        match race(answer.as_mut(), connection).await {
-            First::Left(answer) => answer,
-            First::Right(Err(error)) => Err(broken(error)),
-            // The connection is closed and all of it is read.
-            First::Right(Ok(())) => answer.await,
-        }
+        let ended = match race(answer.as_mut(), connection).await {
+            First::Left(answer) => return answer,
+            First::Right(ended) => ended,
+        };
+        // What came before the connection broke may be all of the answer.
+        answer.await.or_else(|error| ended.map_err(broken).and(Err(error)))
     }
 
     async fn put(
