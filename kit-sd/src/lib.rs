@@ -49,8 +49,9 @@
 //! # Write your own
 //!
 //! A registry is an [`Instancer`] (one loop that publishes) and a
-//! [`Registrar`] (three calls without policy); how to choose is a
-//! [`Balancer`]; what may be tried again a [`retry::Retryable`].
+//! [`Registrar`] (three calls without policy), and the feature `testing` says
+//! whether they do what they must; how to choose is a [`Balancer`]; what may be
+//! tried again a [`retry::Retryable`].
 //!
 //! # Features
 //!
@@ -63,6 +64,7 @@
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
+//! | `testing` | [`testing`]: what every registry must do, as a suite for yours |
 //!
 //! The published consulrs is not the default client of Consul: it has no health
 //! API, links OpenSSL and has open advisories. `kit-sd-consulrs`, a workspace
@@ -97,6 +99,8 @@ mod registration;
 pub mod retry;
 mod set;
 mod snapshot;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "document")]
 pub use self::document::InvalidDocument;

@@ -177,3 +177,47 @@ async fn a_query_that_waits_is_asked_again_and_nothing_changes() {
     let after = seen.snapshot();
     assert_eq!((after.revision, after.failures, after.state.name()), (1, 0, "fresh"));
 }
+
+#[cfg(feature = "testing")]
+mod suite {
+    use super::*;
+    use kit_sd::testing::{self, Backend, Registry};
+
+    struct Consul;
+
+    impl Backend for Consul {
+        type Instancer = Instancer<Agent>;
+
+        fn instancer(&self, service: &str) -> Self::Instancer {
+            Instancer::new(agent(), service)
+        }
+
+        async fn put(&self, instance: &Instance) {
+            self.registrar(instance.clone()).register(instance.health).await.unwrap();
+        }
+
+        async fn remove(&self, instance: &Instance) {
+            agent().deregister(&instance.id).await.unwrap();
+        }
+    }
+
+    impl Registry for Consul {
+        type Registrar = Registrar<Agent>;
+
+        fn registrar(&self, instance: Instance) -> Self::Registrar {
+            Registrar::new(agent(), instance).check(TtlCheck::new(SECOND * 9))
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs Consul at KIT_CONSUL_ADDR"]
+    async fn it_follows_as_every_registry_must() {
+        testing::follows(&Consul).await.unwrap();
+    }
+
+    #[tokio::test]
+    #[ignore = "needs Consul at KIT_CONSUL_ADDR"]
+    async fn it_registers_as_every_registry_must() {
+        testing::registers(&Consul).await.unwrap();
+    }
+}
