@@ -206,8 +206,12 @@ async fn how_an_instance_is_goes_with_it() {
         (Health::Critical, "critical", "fail", None),
         (Health::Draining, "passing", "pass", Some("true")),
     ] {
-        let registered = registrar.register(health);
-        let (result, heard) = tokio::join!(registered, server.answer("200 OK", "", ""));
+        let answers = async {
+            let heard = server.answer("200 OK", "", "").await;
+            // Of a check that it has already, the agent keeps how it is.
+            (heard, server.answer("200 OK", "", "").await)
+        };
+        let (result, (heard, told)) = tokio::join!(registrar.register(health), answers);
         result.unwrap();
         let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
         assert_eq!(body["Check"]["Status"], status);
@@ -215,6 +219,7 @@ async fn how_an_instance_is_goes_with_it() {
         let (result, heard) =
             tokio::join!(registrar.renew(health), server.answer("200 OK", "", ""));
         assert!(result.unwrap());
+        assert_eq!(told.line, heard.line);
         let line = format!("PUT /v1/agent/check/{path}/service%3Ahello%2F1%20%C3%A4 HTTP/1.1");
         assert_eq!(heard.line, line);
     }
@@ -396,8 +401,12 @@ async fn a_ttl_check_is_sent_and_kept_alive() {
     let registrar = Registrar::new(server.agent(), instance())
         .check(TtlCheck::new(Duration::from_secs(9)).deregister_after(Duration::from_secs(90)));
     assert_eq!(registrar.period(), Duration::from_secs(3));
-    let (result, heard) =
-        tokio::join!(registrar.register(Health::Passing), server.answer("200 OK", "", ""));
+    let answers = async {
+        let heard = server.answer("200 OK", "", "").await;
+        server.answer("200 OK", "", "").await;
+        heard
+    };
+    let (result, heard) = tokio::join!(registrar.register(Health::Passing), answers);
     result.unwrap();
     let body: serde_json::Value = serde_json::from_str(&heard.body).unwrap();
     assert_eq!(

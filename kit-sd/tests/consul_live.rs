@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use kit_sd::{
-    Address, Health, Instance, Keeper, Registrar as _, Watch,
+    Address, Follower, Health, Instance, Keeper, Registrar as _, Watch,
     consul::{Agent, Client, HttpCheck, Instancer, Registrar, TtlCheck},
 };
 use std::{
@@ -32,7 +32,9 @@ fn service() -> String {
 }
 
 fn watch(service: &str) -> Watch {
-    Watch::spawn(Instancer::new(agent(), service).passing(true))
+    // Nothing is doubted: the last one that goes is to be seen at once.
+    let instancer = Instancer::new(agent(), service).passing(true);
+    Follower::new(instancer).grace(Duration::ZERO).spawn()
 }
 
 /// Answers every check well, and tells of it.

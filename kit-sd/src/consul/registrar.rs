@@ -46,7 +46,12 @@ impl<C: Client> crate::Registrar for Registrar<C> {
     async fn register(&self, health: Health) -> Result<(), Error> {
         let mut service = self.service.clone();
         service.instance.health = health;
-        self.client.register(&service).await
+        self.client.register(&service).await?;
+        if let Some(Check::Ttl(_)) = self.service.check {
+            // Of a check that it has already, the agent keeps how it is.
+            self.client.report(&Check::id(&self.service.instance.id), health).await?;
+        }
+        Ok(())
     }
 
     /// Sends the heartbeat of a TTL check, else asks for the instance.
