@@ -3,11 +3,11 @@
 use crate::{
     client::{self, Web},
     endpoints::{Greeting, Hello},
-    flags::{Call, Target},
+    flags::{Call, Place, Target},
 };
 use http::StatusCode;
 use kit_endpoint::{DeadlineLayer, Endpoint, Fault, Kind, Request};
-use kit_sd::consul::Agent;
+use kit_sd::consul::{Agent, Instancer};
 use kit_transport_grpc as grpc;
 use kit_transport_http as web;
 use std::time::Duration;
@@ -47,9 +47,20 @@ pub async fn call(flags: Call) -> Result<String, BoxError> {
             let channel = grpc::channel(&format!("grpc://{authority}"))?;
             over_grpc(channel, &authority, hello).await
         }
-        Target::Consul { addr, service } => {
-            let (agent, web) = (Agent::new(&addr)?, web::pool(CONNECT_OR_NEXT));
-            greet(client::found(agent, web, &service, timeout).await?, hello).await
+        Target::Found { at, service } => {
+            let web = web::pool(CONNECT_OR_NEXT);
+            match at {
+                Place::Consul(addr) => {
+                    let greeters = Instancer::new(Agent::new(&addr)?, service).passing(true);
+                    greet(client::found(greeters, web, timeout).await?, hello).await
+                }
+                #[cfg(feature = "etcd")]
+                Place::Etcd(members) => {
+                    let etcd = kit_sd::etcd::Etcd::new(members);
+                    let greeters = kit_sd::etcd::Instancer::new(etcd, service);
+                    greet(client::found(greeters, web, timeout).await?, hello).await
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Clients of the greeting: over HTTP, over gRPC, and wherever Consul says.
+//! Clients of the greeting: over HTTP, over gRPC, and wherever a registry says.
 
 use crate::{
     endpoints::{Greeting, Hello},
@@ -10,7 +10,7 @@ use http::{Method, Response, Uri, uri::InvalidUri};
 use http_body::Body;
 use http_body_util::Full;
 use kit_endpoint::Endpoint;
-use kit_sd::{Endpoints, Retry, RoundRobin, Watch, consul, retry::Idempotent};
+use kit_sd::{Endpoints, Instancer, Retry, RoundRobin, Watch, retry::Idempotent};
 use kit_transport_grpc as grpc;
 use kit_transport_http::{self as web, json, query};
 use std::{convert::Infallible, error::Error, fmt, time::Duration};
@@ -70,23 +70,23 @@ pub fn grpc(
     grpc::Client::new(channel, GREETING, encode, decode)
 }
 
-/// Returns the greeting of whichever instance of `service` is well: found in
-/// Consul, asked in turn over HTTP by `web`, and another one if one fails.
+/// Returns the greeting of whichever instance is well: found by `greeters`,
+/// asked in turn over HTTP by `web`, and another one if one fails.
 ///
 /// # Errors
 ///
 /// Fails if there is none within `patience`.
-pub async fn found<C: consul::Client, W: Web>(
-    consul: C,
+pub async fn found<I: Instancer, W: Web>(
+    greeters: I,
     web: W,
-    service: &str,
     patience: Duration,
-) -> Result<impl Endpoint<Hello, Response = Greeting, Error: Send> + use<C, W>, NotFound> {
-    let watch = Watch::spawn(consul::Instancer::new(consul, service).passing(true));
+) -> Result<impl Endpoint<Hello, Response = Greeting, Error: Send> + use<I, W>, NotFound> {
+    let service = greeters.service().to_owned();
+    let watch = Watch::spawn(greeters);
     let mut instances = watch.instances();
     let found = instances.wait_for(|seen| !seen.instances.is_empty());
     let found = timeout(patience, found).await.ok().flatten().ok_or_else(|| NotFound {
-        service: service.to_owned(),
+        service,
         error: watch.instances().snapshot().state.error().map(str::to_owned),
     })?;
     let members = found.instances.iter().filter_map(|instance| {
@@ -117,8 +117,8 @@ where
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            Some(error) => write!(f, "cannot ask Consul for {}: {error}", self.service),
-            None => write!(f, "Consul knows no instance of {} that is well", self.service),
+            Some(error) => write!(f, "cannot ask the registry for {}: {error}", self.service),
+            None => write!(f, "the registry knows no instance of {} that is well", self.service),
         }
     }
 }

@@ -1,43 +1,28 @@
-//! Where the greeter is found: one name in Consul for each protocol.
+//! Where the greeter is found: one name for each protocol.
 
-use kit_sd::{
-    Address, Instance, InvalidAddress, Keeper, NotDeregistered, Registration,
-    consul::{Client, HttpCheck, Registrar},
-};
+use crate::registry::{Backend, Protocol, Registry};
+use kit_sd::{InvalidAddress, Keeper, NotDeregistered, Registration};
 use tokio::sync::watch;
 
-/// A registry, and what the greeter is there.
-#[derive(Debug, Clone)]
-pub struct Registry<C> {
-    /// The agent.
-    pub consul: C,
-    /// The name of the HTTP port; the gRPC port has `-grpc` after it.
-    pub service: String,
-    /// The host under which others reach the greeter.
-    pub host: String,
-}
-
 /// Keeps the greeter registered while it is `ready`: its HTTP port as
-/// `service`, its gRPC port as `service-grpc`, both checked by `GET /health`.
+/// `service`, its gRPC port as `service-grpc`.
 ///
 /// # Errors
 ///
 /// Fails if the host is not the name or the address of one.
-pub fn register<C: Client + Clone>(
-    Registry { consul, service, host }: &Registry<C>,
+pub fn register<B: Backend>(
+    registry: &Registry<B>,
     [http, grpc]: [u16; 2],
     ready: &watch::Receiver<bool>,
 ) -> Result<[Registration; 2], InvalidAddress> {
-    let check = HttpCheck::new(format!("http://{}/health", Address::new(host, http)?));
-    let keep = |service: String, port| {
-        let instance = Instance::new(service, Address::new(host, port)?);
-        let registrar = Registrar::new(consul.clone(), instance).check(check.clone());
+    let keep = |speaks, port| {
+        let registrar = registry.registrar(speaks, port)?;
         Ok(Keeper::new(registrar).ready(ready.clone()).spawn())
     };
-    Ok([keep(service.clone(), http)?, keep(format!("{service}-grpc"), grpc)?])
+    Ok([keep(Protocol::Http, http)?, keep(Protocol::Grpc, grpc)?])
 }
 
-/// Takes both names out of Consul, at once.
+/// Takes both names out of the registry, at once.
 ///
 /// # Errors
 ///

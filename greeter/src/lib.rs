@@ -16,9 +16,11 @@ pub mod flags;
 pub mod hooks;
 pub mod listen;
 pub mod log;
+pub mod registry;
 pub mod serve;
 pub mod service;
 pub mod transport;
+pub mod watch;
 
 /// What is generated from `proto/greeter/v1/greeter.proto`, by
 /// `cargo xtask codegen`.

@@ -4,10 +4,9 @@
 //! does takes the question as a function.
 
 use crate::{
-    discovery::Registry,
-    flags::{Listen, Serve},
+    flags::{Listen, Place, Serve},
+    registry::Registry,
 };
-use kit_sd::consul::{Agent, Error};
 use kit_transport::Report;
 use std::{
     fmt, io,
@@ -130,29 +129,29 @@ where
 
 // ===== reached =====
 
-/// Returns the registry that the flags name, if they do, with the host that
-/// they say or else the one [`reached_from`] there.
-///
-/// # Errors
-///
-/// Fails if that is no address of an agent.
-pub async fn registry(flags: &Serve) -> Result<Option<Registry<Agent>>, Error> {
-    let Some(consul) = &flags.consul else { return Ok(None) };
-    let host = match &flags.advertise {
-        Some(host) => host.clone(),
-        None => reached_from(consul).await.to_string(),
+/// Returns what the flags say of this greeter to a registry at `place`, under
+/// the host that they say or else the one [`reached_from`] there.
+pub async fn registry(flags: &Serve, place: &Place) -> Registry<()> {
+    let host = match (&flags.advertise, place) {
+        (Some(host), _) => host.clone(),
+        (None, Place::Consul(agent)) => reached_from(agent).await.to_string(),
+        #[cfg(feature = "etcd")]
+        (None, Place::Etcd(members)) => {
+            reached_from(members.first().map_or("", String::as_str)).await.to_string()
+        }
     };
-    Ok(Some(Registry { consul: Agent::new(consul)?, service: flags.service.clone(), host }))
+    let Serve { service, tags, metadata, .. } = flags.clone();
+    Registry { at: (), service, host, tags, metadata }
 }
 
-/// Returns the address by which this machine reaches `consul`, and is reached
+/// Returns the address by which this machine reaches a registry, and is reached
 /// from there. Nothing is sent to it.
 ///
 /// A registry that is not there yet stops nothing: while its name is not
 /// known in 2 s, the address is that of the way out of this machine, or
 /// loopback if there is none.
-pub async fn reached_from(consul: &str) -> IpAddr {
-    reached_by(async || lookup_host(consul).await, way_to).await
+pub async fn reached_from(registry: &str) -> IpAddr {
+    reached_by(async || lookup_host(registry).await, way_to).await
 }
 
 /// As [`reached_from`], but `resolve` is what knows the addresses of the

@@ -2,16 +2,25 @@
 
 use greeter::{
     call,
-    flags::{self, Command, Serve},
-    listen::{self, Ports},
+    flags::{self, Command, Place, Serve, Source},
+    listen::{self, Addresses, Ports},
     log,
+    registry::{Consul, Registry},
+    serve, watch,
+};
+use kit_run::Group;
+use kit_sd::{
+    self as sd,
+    consul::{self, Agent},
 };
 use kit_transport::Report;
 use std::{
     env,
-    io::{Write, stderr, stdout},
+    io::{IsTerminal, Write, stderr, stdout},
     process::ExitCode,
+    time::Duration,
 };
+use tokio::sync::oneshot;
 use tower::BoxError;
 
 /// What was asked for did not work.
@@ -27,6 +36,7 @@ async fn main() -> ExitCode {
             log::install(&flags.log, flags.log_format);
             serve(&flags).await
         }
+        Ok(Command::Watch(flags)) => watch(flags).await,
         Ok(Command::Call(flags)) => match call::call(flags).await {
             Ok(greeting) => say(&format!("{greeting}\n")),
             Err(error) => Err(error),
@@ -50,8 +60,50 @@ async fn main() -> ExitCode {
 async fn serve(flags: &Serve) -> Result<(), BoxError> {
     let signals = kit_run::signals()?;
     let ports = Ports::bind(flags).await?;
-    let registry = listen::registry(flags).await?;
-    greeter::serve::serve(flags, ports, registry, signals, |at| say(&at.to_string())).await
+    let say = |at: Addresses| say(&at.to_string());
+    match &flags.registry {
+        None => serve::serve(flags, ports, None::<Registry<Consul<Agent>>>, signals, say).await,
+        Some(place @ Place::Consul(addr)) => {
+            let consul = Consul(Agent::new(addr)?);
+            let registry = listen::registry(flags, place).await.at(consul);
+            serve::serve(flags, ports, Some(registry), signals, say).await
+        }
+        #[cfg(feature = "etcd")]
+        Some(place @ Place::Etcd(members)) => {
+            let etcd = greeter::registry::Etcd(kit_sd::etcd::Etcd::new(members.clone()));
+            let registry = listen::registry(flags, place).await.at(etcd);
+            serve::serve(flags, ports, Some(registry), signals, say).await
+        }
+    }
+}
+
+/// Shows who is found, until a signal comes or nobody reads it any more.
+async fn watch(flags: flags::Watch) -> Result<(), BoxError> {
+    let flags::Watch { source, service } = flags;
+    let watch = match source {
+        Source::Registry(Place::Consul(addr)) => {
+            sd::Watch::spawn(consul::Instancer::new(Agent::new(&addr)?, service))
+        }
+        #[cfg(feature = "etcd")]
+        Source::Registry(Place::Etcd(members)) => {
+            let etcd = kit_sd::etcd::Etcd::new(members);
+            sd::Watch::spawn(kit_sd::etcd::Instancer::new(etcd, service))
+        }
+        Source::Dns { .. } | Source::File(_) => return Err("MERGE".into()),
+    };
+    let out = stdout();
+    let style = if out.is_terminal() { watch::Style::Table } else { watch::Style::Lines };
+    let shown = watch::watch(watch.instances(), style, out);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shown = async move {
+        tokio::select! {
+            shown = shown => shown,
+            _ = stopped => Ok(()),
+        }
+    };
+    let stop = async move { _ = stop.send(()) };
+    let group = Group::new().signals(kit_run::signals()?).actor("watch", shown);
+    Ok(group.on_shutdown("stop", Duration::from_secs(1), stop).run().await?)
 }
 
 /// Writes to standard output; a reader that is gone is no reason to panic.

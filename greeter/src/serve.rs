@@ -1,20 +1,19 @@
 //! The starter: runs everything as one group that ends in order.
 
 use crate::{
-    debug,
-    discovery::{self, Registry},
+    debug, discovery,
     endpoints::endpoints,
     flags::Serve,
     hooks::{self, watched},
     listen::{Addresses, Ports},
     log,
+    registry::{self, Backend, Registry},
     service::{Greeter, Logging},
     transport::{grpc, http},
 };
 use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
 use kit_run::{Group, Signals};
-use kit_sd::consul::Client;
 use kit_serve::Listener;
 use kit_transport_grpc::GrpcLayer;
 use std::{future::IntoFuture, time::Duration};
@@ -35,10 +34,10 @@ const DEREGISTER: Duration = Duration::from_secs(5);
 ///
 /// Fails if `say` does, if the host cannot be registered, or if the end was
 /// not clean.
-pub async fn serve<L: Listener, C: Client + Clone>(
+pub async fn serve<L: Listener, B: Backend>(
     flags: &Serve,
     ports: Ports<L>,
-    registry: Option<Registry<C>>,
+    at: Option<Registry<B>>,
     signals: Signals,
     say: impl FnOnce(Addresses) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
@@ -51,16 +50,18 @@ pub async fn serve<L: Listener, C: Client + Clone>(
     let web = http::router(endpoints.clone(), &hooks::http(&metrics));
     let routes = grpc::routes(endpoints, readiness.clone())?;
     let routes = GrpcLayer::new().hook(hooks::grpc(&metrics)).layer(routes);
-    let page = debug::router(metrics.clone(), readiness.clone());
+
+    let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
+    let names = at.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
+    let changes = hooks::registered(names.as_ref(), &metrics);
+    let (shown, settled) = registry::shown(flags.ready_when, &readiness, names.as_ref());
+    let page = debug::router(metrics.clone(), shown);
 
     let http = watched("http", kit_serve::serve(ports.http, web), &metrics);
     let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
     let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
-    let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
-    let names = registry.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
-    let changes = hooks::registered(names.as_ref(), &metrics);
     say(ports.addresses)?;
     ready.send_replace(true);
     let (delay, drain) = (flags.drain_delay, flags.drain_timeout);
@@ -69,6 +70,7 @@ pub async fn serve<L: Listener, C: Client + Clone>(
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
         .background("registry", changes)
+        .background("readiness", settled)
         .signals(signals)
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
         .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })

@@ -6,7 +6,7 @@
 mod catalog;
 
 use bytes::Bytes;
-use catalog::{Fake, entry};
+use catalog::{Fake, entry, greeters};
 use greeter::{
     client::{self, NotFound},
     endpoints::{Endpoints, Error, Greeting, Health, Hello},
@@ -95,7 +95,7 @@ async fn over_grpc_a_greeting_comes_back_or_the_kind_of_failure() {
 
 async fn lost(fake: Fake) -> NotFound {
     let patience = Duration::from_secs(5);
-    client::found(fake, network(0).0, "hello", patience).await.map(drop).unwrap_err()
+    client::found(greeters(fake), network(0).0, patience).await.map(drop).unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +109,7 @@ async fn a_service_that_consul_does_not_know_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_consul_that_is_down_is_told_with_its_reason() {
     let said = lost(Fake(Err("the line is cut"))).await.to_string();
-    assert!(said.contains("cannot ask Consul for hello"), "{said}");
+    assert!(said.contains("cannot ask the registry for hello"), "{said}");
     assert!(said.contains("the line is cut"), "{said}");
 }
 
@@ -138,7 +138,7 @@ async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
         vec![entry("a", "10.0.0.1", 1), entry("b", "10.0.0.1", 2), entry("c", "10.0.0.1", 3)];
     let (web, asked) = network(2);
     let patience = Duration::from_secs(20);
-    let endpoint = client::found(Fake(Ok(entries)), web, "hello", patience).await.unwrap();
+    let endpoint = client::found(greeters(Fake(Ok(entries))), web, patience).await.unwrap();
     for _ in 0..6 {
         let said = endpoint.clone().oneshot(hello("Ada")).await.unwrap().greeting;
         assert!(["from 1", "from 3"].contains(&&*said), "{said}");

@@ -6,7 +6,10 @@
 mod agent;
 
 use agent::Fake;
-use greeter::discovery::{Registry, deregister, register};
+use greeter::{
+    discovery::{deregister, register},
+    registry::{Consul, Registry},
+};
 use kit_sd::{
     Registration,
     consul::{Check, Service},
@@ -14,8 +17,14 @@ use kit_sd::{
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
-fn at(fake: &Fake, host: &str) -> Registry<Fake> {
-    Registry { consul: fake.clone(), service: "greeter".to_owned(), host: host.to_owned() }
+fn at(fake: &Fake, host: &str) -> Registry<Consul<Fake>> {
+    Registry {
+        at: Consul(fake.clone()),
+        service: "greeter".to_owned(),
+        host: host.to_owned(),
+        tags: vec!["blue".to_owned()],
+        metadata: vec![("team".to_owned(), "a".to_owned())],
+    }
 }
 
 async fn registered(kept: &[Registration; 2]) {
@@ -25,7 +34,7 @@ async fn registered(kept: &[Registration; 2]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_protocol_has_a_name_and_the_same_check() {
+async fn each_protocol_has_a_name_and_a_check_that_speaks_it() {
     let fake = Fake::default();
     let (_ready, readiness) = watch::channel(true);
     let kept = register(&at(&fake, "10.0.0.1"), [9110, 9120], &readiness).unwrap();
@@ -39,11 +48,16 @@ async fn each_protocol_has_a_name_and_the_same_check() {
     let expected =
         [("greeter", "10.0.0.1:9110".to_owned()), ("greeter-grpc", "10.0.0.1:9120".to_owned())];
     assert_eq!(seen, expected);
-    for service in &services {
-        let Some(Check::Http(check)) = &service.check else { panic!("{:?}", service.check) };
-        assert_eq!(check.url, "http://10.0.0.1:9110/health");
-        assert_eq!(check.interval, Duration::from_secs(10));
-        assert_eq!(check.timeout, Duration::from_secs(1));
+    let Some(Check::Http(http)) = &services[0].check else { panic!("{:?}", services[0]) };
+    assert_eq!(http.url, "http://10.0.0.1:9110/health");
+    assert_eq!((http.interval, http.timeout), (Duration::from_secs(10), Duration::from_secs(1)));
+    let Some(Check::Grpc(grpc)) = &services[1].check else { panic!("{:?}", services[1]) };
+    assert_eq!(grpc.address, "10.0.0.1:9120");
+    assert_eq!((grpc.interval, grpc.timeout), (Duration::from_secs(10), Duration::from_secs(1)));
+    for Service { instance, .. } in &services {
+        assert_eq!(instance.tags, ["blue"]);
+        assert_eq!(instance.metadata["team"], "a");
+        assert_eq!(instance.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
     }
 }
 

@@ -3,19 +3,24 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use greeter::{
-    flags::{Call, Command, Listen, Mistakes, Serve, Target, parse},
+    flags::{
+        Call, Command, Listen, Mistakes, Place, ReadyWhen, Serve, Source, Target, Watch, parse,
+    },
     log::Format,
 };
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 11] = [
+const ENVIRONMENT: [(&str, &str); 14] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
     ("GREETER_CONSUL_ADDR", "consul:8501"),
     ("GREETER_SERVICE_NAME", "hello"),
     ("GREETER_ADVERTISE_ADDR", "10.0.0.1"),
+    ("GREETER_TAGS", "blue,eu"),
+    ("GREETER_METADATA", "team=a,tier=1="),
+    ("GREETER_READY_WHEN", "registered"),
     ("GREETER_DRAIN_DELAY", "2s"),
     ("GREETER_DRAIN_TIMEOUT", "3s"),
     ("GREETER_LOG", "warn"),
@@ -87,6 +92,10 @@ fn listen(flag: &'static str, host: Option<&str>, port: u16) -> Listen {
     Listen { flag, host: host.map(str::to_owned), port }
 }
 
+fn consul(addr: &str) -> Option<Place> {
+    Some(Place::Consul(addr.to_owned()))
+}
+
 // ===== serve =====
 
 #[test]
@@ -95,9 +104,12 @@ fn without_flags_it_serves_where_the_article_does() {
         http: listen("--http-addr", None, 9110),
         grpc: listen("--grpc-addr", None, 9120),
         debug: listen("--debug-addr", Some("127.0.0.1"), 9100),
-        consul: None,
+        registry: None,
         service: "greeter".to_owned(),
         advertise: None,
+        tags: Vec::new(),
+        metadata: Vec::new(),
+        ready_when: ReadyWhen::Serving,
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(20),
         log: "info".to_owned(),
@@ -113,9 +125,12 @@ fn all() -> Serve {
         http: listen("--http-addr", Some("127.0.0.1"), 1),
         grpc: listen("--grpc-addr", Some("127.0.0.1"), 2),
         debug: listen("--debug-addr", Some("127.0.0.1"), 3),
-        consul: Some("consul:8501".to_owned()),
+        registry: consul("consul:8501"),
         service: "hello".to_owned(),
         advertise: Some("10.0.0.1".to_owned()),
+        tags: vec!["blue".to_owned(), "eu".to_owned()],
+        metadata: vec![("team".to_owned(), "a".to_owned()), ("tier".to_owned(), "1=".to_owned())],
+        ready_when: ReadyWhen::Registered,
         drain_delay: Duration::from_secs(2),
         drain_timeout: Duration::from_secs(3),
         log: "warn".to_owned(),
@@ -257,7 +272,7 @@ fn the_articles_spellings_mean_what_they_mean_there() {
             assert_eq!(serve.http, listen("-http.port", None, 8110));
             assert_eq!(serve.grpc, listen("--grpc-addr", None, 8120));
             assert_eq!(serve.debug, listen("-debug.addr", None, 8100));
-            assert_eq!(serve.consul.as_deref(), Some("10.0.0.2:8501"));
+            assert_eq!(serve.registry, consul("10.0.0.2:8501"));
         }
     }
 }
@@ -271,8 +286,8 @@ fn the_articles_host_is_advertised_and_http_listens_on_all_interfaces() {
 
 #[test]
 fn the_articles_registry_has_consuls_port_unless_it_is_said() {
-    assert_eq!(serve("-consul.addr consul").consul.as_deref(), Some("consul:8500"));
-    assert_eq!(serve("-consul.addr ::1").consul.as_deref(), Some("[::1]:8500"));
+    assert_eq!(serve("-consul.addr consul").registry, consul("consul:8500"));
+    assert_eq!(serve("-consul.addr ::1").registry, consul("[::1]:8500"));
 }
 
 #[test]
@@ -303,7 +318,7 @@ fn a_port_of_a_registry_without_its_host_is_told() {
 fn the_articles_spelling_goes_before_the_variable() {
     let serve = serve_in("-http.addr localhost -consul.addr other", &ENVIRONMENT);
     assert_eq!(serve.advertise.as_deref(), Some("localhost"));
-    assert_eq!(serve.consul.as_deref(), Some("other:8500"));
+    assert_eq!(serve.registry, consul("other:8500"));
 }
 
 #[test]
@@ -400,12 +415,12 @@ fn call_takes_where_and_whom() {
         ("call grpc://a:1 Ada --timeout=2s", Target::Grpc("a:1".into()), second(2)),
         (
             "call --consul-addr consul:8500 Ada",
-            Target::Consul { addr: "consul:8500".into(), service: "greeter".into() },
+            Target::Found { at: consul("consul:8500").unwrap(), service: "greeter".into() },
             second(5),
         ),
         (
             "call -consul.addr consul -consul.port 8501 --service-name hello Ada",
-            Target::Consul { addr: "consul:8501".into(), service: "hello".into() },
+            Target::Found { at: consul("consul:8501").unwrap(), service: "hello".into() },
             second(5),
         ),
     ] {
@@ -463,9 +478,49 @@ fn text_that_is_not_utf8_is_a_mistake_that_is_named() {
 
 #[test]
 fn call_has_no_flags_of_serve() {
-    let said = "is a flag of the other command";
+    let said = "is a flag of another command";
     assert_mistake("call --http-addr :1 http://a:1 Ada", &["--http-addr", said]);
     assert_mistake("--timeout 1s", &["--timeout", said]);
+}
+
+#[test]
+fn tags_facts_and_readiness_that_are_none_are_named() {
+    assert_mistake("--tags blue,,eu", &["--tags", "commas between them"]);
+    assert_mistake("--metadata team", &["--metadata", "team=a,tier=1"]);
+    assert_mistake("--metadata =a", &["--metadata", "team=a,tier=1"]);
+    assert_mistake("--metadata a=1,b=2,a=3", &["--metadata", "\"a\" is there twice"]);
+    assert_mistake("--ready-when later", &["--ready-when", "serving or registered"]);
+}
+
+// ===== watch =====
+
+#[test]
+fn watch_takes_one_place() {
+    let watch = |line: &str| match read(line) {
+        Ok(Command::Watch(watch)) => watch,
+        other => panic!("{other:?}"),
+    };
+    let registry = consul("consul:8500").map(Source::Registry).unwrap();
+    let dns = |server: Option<&str>| Source::Dns {
+        name: "hello.test".to_owned(),
+        server: server.map(|server| server.parse().unwrap()),
+    };
+    for (line, source, service) in [
+        ("watch --consul-addr consul:8500", registry.clone(), "greeter"),
+        ("watch -consul.addr consul --service-name hello", registry, "hello"),
+        ("watch --dns hello.test", dns(None), "greeter"),
+        ("watch --dns hello.test --dns-addr [::1]:53", dns(Some("[::1]:53")), "greeter"),
+        ("watch --file a/b.json", Source::File("a/b.json".into()), "greeter"),
+    ] {
+        assert_eq!(watch(line), Watch { source, service: service.to_owned() }, "{line}");
+    }
+    let one = "watch takes one place";
+    assert_mistake("watch", &[one, "--consul-addr", "--dns", "--file"]);
+    assert_mistake("watch --dns a --file b", &[one]);
+    assert_mistake("watch --file a --dns-addr 127.0.0.1:53", &["--dns-addr goes with --dns"]);
+    assert_mistake("watch --dns a --dns-addr nowhere", &["--dns-addr", "127.0.0.1:53"]);
+    assert_mistake("watch --file a Ada", &["watch takes flags", "Ada"]);
+    assert_mistake("watch --file a --http-addr :1", &["--http-addr is a flag of another command"]);
 }
 
 // ===== help =====
@@ -527,6 +582,9 @@ fn help_and_version_go_before_mistakes() {
     for line in ["call --help", "help call"] {
         assert!(printed(line).contains("Usage: greeter call"), "{line}");
     }
+    for line in ["watch --help", "help watch"] {
+        assert!(printed(line).contains("Usage: greeter watch"), "{line}");
+    }
     for line in ["-V", "-version", "--version", "call --version"] {
         assert_eq!(printed(line), format!("greeter {}\n", env!("CARGO_PKG_VERSION")));
     }
@@ -537,9 +595,9 @@ proptest::proptest! {
     fn nothing_makes_it_panic(
         args in prop::collection::vec(
             prop_oneof![
-                "(call|serve|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
+                "(call|serve|watch|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
                 "--?[a-z.-]{0,12}(=.{0,12})?",
-                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay)",
+                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay|tags|metadata|dns|file)",
                 ".{0,16}",
                 "\\[?[0-9a-f:.]{0,12}\\]?:[0-9]{0,6}",
                 "[0-9]{0,12}(ms|s|m)?",

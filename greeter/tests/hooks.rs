@@ -8,8 +8,9 @@ mod agent;
 use ::http::{Extensions, HeaderMap};
 use agent::Fake;
 use greeter::{
-    discovery::{Registry, deregister, register},
+    discovery::{deregister, register},
     hooks::{grpc, http, registered, watched},
+    registry::{Consul, Registry},
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use kit_endpoint::Kind;
@@ -95,7 +96,8 @@ async fn names_in_a_registry_are_measured_until_they_are_given_up() {
     let (_ready, readiness) = watch::channel(true);
     let agent = Fake::default().slow(Duration::from_secs(1)).down(true);
     let (service, host) = ("hello".to_owned(), "10.0.0.1".to_owned());
-    let registry = Registry { consul: agent.clone(), service, host };
+    let at = Consul(agent.clone());
+    let registry = Registry { at, service, host, tags: vec![], metadata: vec![] };
     let names = register(&registry, [9110, 9120], &readiness).unwrap();
     let logging = tokio::spawn(registered(Some(&names), &metrics));
     sleep(Duration::from_secs(1)).await;

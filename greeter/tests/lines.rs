@@ -4,7 +4,8 @@
 
 use std::{fs, path::Path};
 
-/// The rooms that another service would write anew.
+/// The rooms that another service would write anew. Which registry it is, and
+/// what that is told, the flags decide (`registry.rs`).
 const ROOMS: [&str; 7] = [
     "service.rs",
     "endpoints.rs",

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use greeter::{
-    flags::{Command, Serve, parse},
+    flags::{Command, Place, Serve, parse},
     listen::{Addresses, Ports, reached_by, registry},
 };
 use std::{
@@ -187,9 +187,15 @@ async fn a_name_that_does_not_resolve_is_waited_for_no_longer_than_2_s() {
 }
 
 #[tokio::test]
-async fn the_registry_is_the_one_that_the_flags_name() {
-    assert!(registry(&flags(&[])).await.unwrap().is_none());
+async fn a_registry_is_told_what_the_flags_say() {
     let args = ["--consul-addr", "a:8500", "--service-name", "hello", "--advertise-addr", "b"];
-    let registry = registry(&flags(&args)).await.unwrap().unwrap();
-    assert_eq!((&*registry.service, &*registry.host), ("hello", "b"));
+    let flags =
+        flags(&[&args[..], &["--tags", "blue, eu", "--metadata", "team=a,tier=1"]].concat());
+    let place = flags.registry.clone().unwrap();
+    assert_eq!(place, Place::Consul("a:8500".to_owned()));
+    let registry = registry(&flags, &place).await.at("consul");
+    assert_eq!((registry.at, &*registry.service, &*registry.host), ("consul", "hello", "b"));
+    assert_eq!(registry.tags, ["blue", "eu"]);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(registry.metadata, [pair("team", "a"), pair("tier", "1")]);
 }

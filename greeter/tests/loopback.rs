@@ -6,17 +6,19 @@
 #[path = "memory/catalog.rs"]
 mod catalog;
 
-use catalog::{Fake, entry};
+use catalog::{Fake, entry, greeters};
 use greeter::{
     call::{OtherPort, call},
     client,
     endpoints::Hello,
-    flags::{Command, Serve, parse},
+    flags::{Command, Place, Serve, parse},
     listen::{Addresses, NotBound, Ports, reached_from, registry},
+    registry::Consul,
     serve::serve,
 };
 use kit_endpoint::Request;
 use kit_run::Signal;
+use kit_sd::consul::Agent;
 use kit_transport::Report;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -59,7 +61,14 @@ async fn start(more: &[&str]) -> Running {
     let (said, addresses) = oneshot::channel();
     let flags = flags(more);
     let ports = Ports::bind(&flags).await.unwrap();
-    let registry = registry(&flags).await.unwrap();
+    let registry = match &flags.registry {
+        Some(place @ Place::Consul(addr)) => {
+            Some(registry(&flags, place).await.at(Consul(Agent::new(addr).unwrap())))
+        }
+        None => None,
+        #[expect(unreachable_patterns, reason = "there is etcd where it is built")]
+        Some(other) => panic!("{other:?}"),
+    };
     let task = tokio::spawn(async move {
         serve(&flags, ports, registry, heard.into(), |addresses| {
             said.send(addresses).unwrap();
@@ -211,7 +220,7 @@ async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
     let at = |id, port| entry(id, "127.0.0.1", port);
     let entries = vec![at("a", first), at("b", closed().await.port()), at("c", second)];
     let web = kit_transport_http::pool(LIMIT);
-    let endpoint = client::found(Fake(Ok(entries)), web, "hello", LIMIT).await.unwrap();
+    let endpoint = client::found(greeters(Fake(Ok(entries))), web, LIMIT).await.unwrap();
     for _ in 0..6 {
         let hello = Request::new(Hello { name: "Ada".to_owned() });
         let reply = timeout(LIMIT, endpoint.clone().oneshot(hello)).await.unwrap();

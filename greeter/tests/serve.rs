@@ -10,12 +10,12 @@ mod quiet;
 use agent::Fake;
 use greeter::{
     call::over_grpc,
-    discovery::Registry,
     endpoints::Hello,
     flags::{Command, Serve, parse},
     listen::{Addresses, Ports},
     log::{Format, subscriber},
     pb::{GreetingRequest, GreetingResponse, GreetingsRequest, greeter_client::GreeterClient},
+    registry::{Consul, Registry},
     serve::serve,
     service::{LONGEST_NAME, MOST_NAMES},
 };
@@ -147,8 +147,13 @@ async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static s
     let addresses = addresses();
     let ports = Ports { http: http_port, grpc: grpc_port, debug: debug_port, addresses };
     let host = "10.0.0.1".to_owned();
-    let registry =
-        registry.map(|consul| Registry { consul, service: "hello".to_owned(), host: host.clone() });
+    let registry = registry.map(|fake| Registry {
+        at: Consul(fake),
+        service: "hello".to_owned(),
+        host: host.clone(),
+        tags: vec![],
+        metadata: vec![],
+    });
     let (signals, heard) = mpsc::channel(2);
     let (said, seen) = oneshot::channel();
     let flags = flags(args);

@@ -1,10 +1,13 @@
 //! The commands: what the flags of each come to.
 
 use super::{
-    Call, Listen, Serve, Target,
+    Call, Listen, Place, Serve, Source, Target, Watch,
     reader::Reader,
-    table::{DRAIN_DELAY, DRAIN_TIMEOUT, GRPC, LOG, LOG_FORMAT, SERVICE, TIMEOUT},
-    value::{duration, listen, service_name, target_of},
+    table::{
+        DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, LOG, LOG_FORMAT, METADATA,
+        READY_WHEN, SERVICE, TAGS, TIMEOUT,
+    },
+    value::{duration, listen, metadata, name_server, ready_when, service_name, tags, target_of},
 };
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -24,11 +27,14 @@ impl Reader<'_> {
         let http = self.http();
         let debug = self.debug();
         let grpc = self.value(&GRPC, |value| listen("--grpc-addr", value));
-        let consul = self.consul();
+        let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let advertise = self.advertise();
+        let tags = self.value(&TAGS, tags).unwrap_or_default();
+        let metadata = self.value(&METADATA, metadata).unwrap_or_default();
+        let ready_when = self.value(&READY_WHEN, ready_when);
         let drain_delay = self.value(&DRAIN_DELAY, duration);
-        let drain_delay = drain_delay.unwrap_or(Duration::from_secs(consul.is_some().into()));
+        let drain_delay = drain_delay.unwrap_or(Duration::from_secs(registry.is_some().into()));
         let drain_timeout = self.value(&DRAIN_TIMEOUT, duration);
         let log = self.value(&LOG, |value| match EnvFilter::try_new(value) {
             Ok(_) => Ok(value.to_owned()),
@@ -42,9 +48,12 @@ impl Reader<'_> {
             http: http?,
             grpc: grpc?,
             debug: debug?,
-            consul,
+            registry,
             service: service?,
             advertise,
+            tags,
+            metadata,
+            ready_when: ready_when?,
             drain_delay,
             drain_timeout: drain_timeout?,
             log: log?,
@@ -54,10 +63,10 @@ impl Reader<'_> {
 
     /// What `greeter call` is told.
     pub(super) fn call(&mut self) -> Option<Call> {
-        let consul = self.consul();
+        let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let timeout = self.value(&TIMEOUT, duration);
-        let (target, name) = match (&*std::mem::take(&mut self.words), consul) {
+        let (target, name) = match (&*std::mem::take(&mut self.words), registry) {
             ([target, name], _) => match target_of(target) {
                 Ok(target) => (Some(target), name.clone()),
                 Err(why) => {
@@ -65,8 +74,8 @@ impl Reader<'_> {
                     (None, name.clone())
                 }
             },
-            ([name], Some(addr)) => {
-                (service.map(|service| Target::Consul { addr, service }), name.clone())
+            ([name], Some(at)) => {
+                (service.map(|service| Target::Found { at, service }), name.clone())
             }
             _ => {
                 self.mistakes.push(
@@ -78,6 +87,45 @@ impl Reader<'_> {
             }
         };
         Some(Call { target: target?, name, timeout: timeout? })
+    }
+
+    /// What `greeter watch` is told.
+    pub(super) fn watch(&mut self) -> Option<Watch> {
+        let words = std::mem::take(&mut self.words);
+        self.mistakes.extend(words.iter().map(|word| format!("watch takes flags, not {word:?}")));
+        let registry = self.registry().map(Source::Registry);
+        let server = self.value(&DNS_ADDR, name_server);
+        let dns = self.value(&DNS, |name| Ok(name.to_owned()));
+        if server.is_some() && dns.is_none() {
+            self.mistakes.push("--dns-addr goes with --dns NAME: give both".to_owned());
+        }
+        let dns = dns.map(|name| Source::Dns { name, server });
+        let file = self.value(&FILE, |path| Ok(Source::File(path.into())));
+        let service = self.value(&SERVICE, service_name);
+        let mut sources = [registry, dns, file].into_iter().flatten();
+        let source = sources.next();
+        if source.is_none() || sources.next().is_some() {
+            self.mistakes.push(
+                "watch takes one place where greeters are looked for: --consul-addr ADDR, \
+                 --dns NAME, --file PATH, or, in a build with etcd, --etcd-addr ADDR"
+                    .to_owned(),
+            );
+        }
+        Some(Watch { source: source?, service: service? })
+    }
+
+    /// The registry, which is one.
+    fn registry(&mut self) -> Option<Place> {
+        let consul = self.consul().map(Place::Consul);
+        #[cfg(feature = "etcd")]
+        if let Some(members) = self.value(&super::table::ETCD, super::value::members) {
+            if consul.is_some() {
+                let mistake = "--consul-addr and --etcd-addr are two registries: give one of them";
+                self.mistakes.push(mistake.to_owned());
+            }
+            return Some(Place::Etcd(members));
+        }
+        consul
     }
 
     /// Says that two servers cannot listen at one place.

@@ -14,6 +14,8 @@ const AFTER: &str = "Commands:
   greeter call grpc://HOST:PORT NAME    over gRPC
   greeter call --consul-addr ADDR NAME  from an instance that Consul knows
   greeter call --help                   print the flags of call
+  greeter watch --consul-addr ADDR      show who is found there, and every change
+  greeter watch --help                  print the flags of watch
   greeter help                          print this
 
 A flag may have one dash or two, and its value after = or a space. A flag goes before its \
@@ -43,6 +45,7 @@ pub(super) fn help(name: &'static str, flags: &[&Flag]) -> String {
         .disable_help_flag(true)
         .override_usage(match name {
             "greeter" => "greeter [serve] [FLAGS]",
+            "greeter watch" => "greeter watch --consul-addr ADDR|--dns NAME|--file PATH [FLAGS]",
             _ => "greeter call http://HOST:PORT|grpc://HOST:PORT NAME [FLAGS]",
         })
         .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print this"))

@@ -11,7 +11,7 @@ mod value;
 use self::{
     help::help,
     reader::{Asked, Reader},
-    table::{CALL, SERVE},
+    table::{CALL, SERVE, WATCH},
     value::not_utf8,
 };
 use crate::log::Format;
@@ -26,6 +26,8 @@ pub enum Command {
     Serve(Serve),
     /// Call a greeter.
     Call(Call),
+    /// Watch who is found.
+    Watch(Watch),
 }
 
 /// How to serve.
@@ -37,12 +39,18 @@ pub struct Serve {
     pub grpc: Listen,
     /// Where the debug port listens.
     pub debug: Listen,
-    /// The registry's agent, if the greeter is to be registered.
-    pub consul: Option<String>,
+    /// The registry, if the greeter is to be registered.
+    pub registry: Option<Place>,
     /// The name under which it is registered.
     pub service: String,
     /// The host under which others reach it, if that is said.
     pub advertise: Option<String>,
+    /// Words by which it is chosen in the registry.
+    pub tags: Vec<String>,
+    /// Facts about it in the registry.
+    pub metadata: Vec<(String, String)>,
+    /// When it says that it is ready.
+    pub ready_when: ReadyWhen,
     /// How long to go on serving once the registry was told of the end.
     pub drain_delay: Duration,
     /// How long what is in flight may take to finish.
@@ -51,6 +59,51 @@ pub struct Serve {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+}
+
+/// Where a registry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An agent of Consul.
+    Consul(String),
+    /// The members of etcd.
+    #[cfg(feature = "etcd")]
+    Etcd(Vec<String>),
+}
+
+/// When the greeter says that it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyWhen {
+    /// As soon as it serves: a registry that is down stops nothing.
+    Serving,
+    /// Once the registry has taken it, and from then on whatever becomes of
+    /// the registry.
+    Registered,
+}
+
+/// What to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Where instances are looked for.
+    pub source: Source,
+    /// The name of the service.
+    pub service: String,
+}
+
+/// Where instances are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In a registry.
+    Registry(Place),
+    /// In the SRV records of a name.
+    Dns {
+        /// The name.
+        name: String,
+        /// The name server; none is the system's.
+        server: Option<std::net::SocketAddr>,
+    },
+    /// In a file.
+    File(std::path::PathBuf),
 }
 
 /// What to call.
@@ -71,10 +124,10 @@ pub enum Target {
     Http(String),
     /// At `HOST:PORT`, over gRPC.
     Grpc(String),
-    /// Where Consul says.
-    Consul {
-        /// The agent.
-        addr: String,
+    /// Where a registry says.
+    Found {
+        /// The registry.
+        at: Place,
         /// The name of the service.
         service: String,
     },
@@ -115,22 +168,26 @@ pub fn parse(
     let args: Vec<_> = args.collect();
     let mut args = args.into_iter().peekable();
     let help_asked = args.next_if(|first| first == "help").is_some();
-    let is_call = args.peek().is_some_and(|first| first == "call");
-    if is_call || args.peek().is_some_and(|first| first == "serve") {
-        args.next();
-    }
-    let mut reader = Reader::new(if is_call { CALL } else { SERVE }, &env);
+    let word = args.next_if(|first| matches!(&**first, "serve" | "call" | "watch"));
+    let (name, flags) = match word.as_deref() {
+        Some("call") => ("greeter call", CALL),
+        Some("watch") => ("greeter watch", WATCH),
+        _ => ("greeter", SERVE),
+    };
+    let mut reader = Reader::new(flags, &env);
     reader.mistakes = mistakes;
     let asked = if help_asked { Some(Asked::Help) } else { reader.read(args) };
     if let Some(text) = asked {
         return Ok(Command::Print(match text {
             Asked::Version => format!("greeter {}\n", env!("CARGO_PKG_VERSION")),
-            Asked::Help if is_call => help("greeter call", CALL),
-            Asked::Help => help("greeter", SERVE),
+            Asked::Help => help(name, flags),
         }));
     }
-    let command =
-        if is_call { reader.call().map(Command::Call) } else { reader.serve().map(Command::Serve) };
+    let command = match word.as_deref() {
+        Some("call") => reader.call().map(Command::Call),
+        Some("watch") => reader.watch().map(Command::Watch),
+        _ => reader.serve().map(Command::Serve),
+    };
     match command {
         Some(command) if reader.mistakes.is_empty() => Ok(command),
         _ => Err(Mistakes(reader.mistakes)),

@@ -1,7 +1,7 @@
 //! Reads the command line and the environment, flag by flag.
 
 use super::{
-    table::{CALL, Flag, SERVE},
+    table::{CALL, Flag, SERVE, WATCH},
     value::not_utf8,
 };
 use std::{collections::BTreeMap, ffi::OsString};
@@ -50,12 +50,13 @@ impl<'a> Reader<'a> {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (flag, None),
             };
-            let Some(flag) = SERVE.iter().chain(CALL).find(|flag| flag.name == name) else {
+            let Some(flag) = SERVE.iter().chain(CALL).chain(WATCH).find(|flag| flag.name == name)
+            else {
                 self.mistakes.push(format!("there is no flag {arg}"));
                 continue;
             };
             if !self.flags.iter().any(|flag| flag.name == name) {
-                self.mistakes.push(format!("--{name} is a flag of the other command"));
+                self.mistakes.push(format!("--{name} is a flag of another command"));
             }
             match value.or_else(|| args.next_if(|next| !next.starts_with('-'))) {
                 Some(value) => {

@@ -41,12 +41,62 @@ pub(super) const CONSUL: Flag = Flag {
     default: "",
     help: "The Consul agent to register with, or to ask where a greeter is",
 };
+#[cfg(feature = "etcd")]
+pub(super) const ETCD: Flag = Flag {
+    name: "etcd-addr",
+    env: Some("GREETER_ETCD_ADDR"),
+    value: "HOST:PORT,..",
+    default: "",
+    help: "The members of etcd to register with, or to ask where greeters are",
+};
+pub(super) const TAGS: Flag = Flag {
+    name: "tags",
+    env: Some("GREETER_TAGS"),
+    value: "TAG,..",
+    default: "",
+    help: "Words by which others choose this greeter in the registry",
+};
+pub(super) const METADATA: Flag = Flag {
+    name: "metadata",
+    env: Some("GREETER_METADATA"),
+    value: "NAME=VALUE,..",
+    default: "",
+    help: "Facts about this greeter in the registry",
+};
+pub(super) const READY_WHEN: Flag = Flag {
+    name: "ready-when",
+    env: Some("GREETER_READY_WHEN"),
+    value: "serving|registered",
+    default: "serving",
+    help: "When /health/ready says so: as soon as it serves, or only once the registry knows it",
+};
+pub(super) const DNS: Flag = Flag {
+    name: "dns",
+    env: None,
+    value: "NAME",
+    default: "",
+    help: "The name whose SRV records are watched",
+};
+pub(super) const DNS_ADDR: Flag = Flag {
+    name: "dns-addr",
+    env: None,
+    value: "IP:PORT",
+    default: "",
+    help: "The name server that is asked for them; by default the system's",
+};
+pub(super) const FILE: Flag = Flag {
+    name: "file",
+    env: None,
+    value: "PATH",
+    default: "",
+    help: "The file of instances, JSON or TOML, that is watched",
+};
 pub(super) const SERVICE: Flag = Flag {
     name: "service-name",
     env: Some("GREETER_SERVICE_NAME"),
     value: "NAME",
     default: "greeter",
-    help: "The name in Consul; the gRPC port is NAME-grpc",
+    help: "The name in the registry; the gRPC port is NAME-grpc",
 };
 pub(super) const ADVERTISE: Flag = Flag {
     name: "advertise-addr",
@@ -54,7 +104,7 @@ pub(super) const ADVERTISE: Flag = Flag {
     value: "HOST",
     default: "",
     help: "The host under which others reach this greeter; by default the address by which \
-           this machine reaches Consul",
+           this machine reaches the registry",
 };
 pub(super) const DRAIN_DELAY: Flag = Flag {
     name: "drain-delay",
@@ -99,8 +149,13 @@ pub(super) const SERVE: &[&Flag] = &[
     &GRPC,
     &DEBUG,
     &CONSUL,
+    #[cfg(feature = "etcd")]
+    &ETCD,
     &SERVICE,
     &ADVERTISE,
+    &TAGS,
+    &METADATA,
+    &READY_WHEN,
     &DRAIN_DELAY,
     &DRAIN_TIMEOUT,
     &LOG,
@@ -113,4 +168,25 @@ pub(super) const SERVE: &[&Flag] = &[
 ];
 
 /// The flags of `greeter call`.
-pub(super) const CALL: &[&Flag] = &[&CONSUL, &SERVICE, &TIMEOUT, &OLD[3], &OLD[4]];
+pub(super) const CALL: &[&Flag] = &[
+    &CONSUL,
+    #[cfg(feature = "etcd")]
+    &ETCD,
+    &SERVICE,
+    &TIMEOUT,
+    &OLD[3],
+    &OLD[4],
+];
+
+/// The flags of `greeter watch`.
+pub(super) const WATCH: &[&Flag] = &[
+    &CONSUL,
+    #[cfg(feature = "etcd")]
+    &ETCD,
+    &DNS,
+    &DNS_ADDR,
+    &FILE,
+    &SERVICE,
+    &OLD[3],
+    &OLD[4],
+];

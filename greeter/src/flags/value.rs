@@ -1,7 +1,7 @@
 //! The values of flags: how each is written, and what is said of one that is
 //! not.
 
-use super::{Listen, Target};
+use super::{Listen, ReadyWhen, Target};
 use kit_sd::Address;
 use std::{ffi::OsStr, time::Duration};
 
@@ -75,4 +75,52 @@ pub(super) fn target_of(value: &str) -> Result<Target, String> {
         Ok(address) => Ok(target(address.to_string())),
         Err(error) => Err(format!("{error}: {hint}")),
     }
+}
+
+pub(super) fn ready_when(value: &str) -> Result<ReadyWhen, String> {
+    match value {
+        "serving" => Ok(ReadyWhen::Serving),
+        "registered" => Ok(ReadyWhen::Registered),
+        _ => Err("write serving or registered".to_owned()),
+    }
+}
+
+/// Words between commas.
+pub(super) fn tags(value: &str) -> Result<Vec<String>, String> {
+    let tags: Vec<_> = value.split(',').map(|tag| tag.trim().to_owned()).collect();
+    if tags.iter().any(String::is_empty) {
+        return Err("write tags with commas between them: blue,eu".to_owned());
+    }
+    Ok(tags)
+}
+
+/// Names and values between commas.
+pub(super) fn metadata(value: &str) -> Result<Vec<(String, String)>, String> {
+    let hint = "write names and values with commas between them: team=a,tier=1";
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(hint.to_owned()),
+    };
+    let pairs = value.split(',').map(pair).collect::<Result<Vec<_>, _>>()?;
+    let is_twice = |at: usize| pairs[..at].iter().any(|(name, _)| *name == pairs[at].0);
+    match (0..pairs.len()).find(|at| is_twice(*at)) {
+        Some(at) => Err(format!("{:?} is there twice", pairs[at].0)),
+        None => Ok(pairs),
+    }
+}
+
+/// Members of etcd between commas, each `HOST:PORT`.
+#[cfg(feature = "etcd")]
+pub(super) fn members(value: &str) -> Result<Vec<String>, String> {
+    let member = |member: &str| match member.trim().parse::<Address>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(error) => Err(format!("{:?}: {error}", member.trim())),
+    };
+    value.split(',').map(member).collect()
+}
+
+pub(super) fn name_server(value: &str) -> Result<std::net::SocketAddr, String> {
+    value.parse().map_err(|_| "write the address of a name server: 127.0.0.1:53".to_owned())
 }

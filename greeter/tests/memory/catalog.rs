@@ -2,7 +2,7 @@
 
 use kit_sd::{
     Health,
-    consul::{Answer, Client, Entry, Error, Query, Service},
+    consul::{Answer, Client, Entry, Error, Instancer, Query, Service},
 };
 use std::future::pending;
 
@@ -54,4 +54,9 @@ pub(crate) fn entry(id: &str, address: &str, port: u16) -> Entry {
     entry.address = address.into();
     entry.port = port;
     entry
+}
+
+/// What finds those of them that are well.
+pub(crate) fn greeters(fake: Fake) -> Instancer<Fake> {
+    Instancer::new(fake, "hello").passing(true)
 }
