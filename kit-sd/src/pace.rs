@@ -1,8 +1,8 @@
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// Holds a loop to so many rounds in a time; rounds that were not used are
-/// saved, up to a second's.
+/// Holds a loop to so many rounds in a time, more of them where a round brings
+/// news; time that was not used is saved, up to a second's.
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// When the next round would begin if they were evenly spread.
@@ -12,18 +12,26 @@ pub(crate) struct Pace {
 // ===== impl Pace =====
 
 impl Pace {
-    const PERIOD: Duration = Duration::from_millis(100);
-    const SAVED: u32 = 10;
+    /// What a round costs that brings nothing new: ten a second.
+    const IDLE: Duration = Duration::from_millis(100);
+    /// What one costs that does: fifty, since a set that changes all the time
+    /// is to be seen in 50 ms all the same.
+    const NEWS: Duration = Duration::from_millis(20);
+    const SAVED: Duration = Duration::from_secs(1);
 
     pub(crate) fn new() -> Self {
         Self { next: Instant::now() }
     }
 
+    /// Waits for the next round.
     pub(crate) async fn wait(&mut self) {
         let now = Instant::now();
-        let earliest = now.checked_sub(Self::PERIOD * Self::SAVED).unwrap_or(now);
-        self.next = self.next.max(earliest);
+        self.next = self.next.max(now.checked_sub(Self::SAVED).unwrap_or(now));
         sleep_until(self.next).await;
-        self.next += Self::PERIOD;
+    }
+
+    /// Takes down what a round brought.
+    pub(crate) fn round(&mut self, news: bool) {
+        self.next += if news { Self::NEWS } else { Self::IDLE };
     }
 }

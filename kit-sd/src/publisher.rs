@@ -55,13 +55,20 @@ impl Publisher {
     /// before are not compared, which makes a small change of a large set
     /// cheap. With a doubt, what is missing from this answer stays until that
     /// is confirmed.
+    ///
+    /// Returns whether the set is another than before, for a loop that is not
+    /// to ask all the time.
     pub fn publish_shared(
         &self,
         instances: impl IntoIterator<Item = Arc<Instance>>,
         doubt: Option<Doubt>,
-    ) {
+    ) -> bool {
         let instances = instances.into_iter().collect();
-        self.writer.update(|set, now, events| set.answer(instances, doubt, now, events));
+        self.writer.update(|set, now, events| {
+            let before = set.snapshot().revision;
+            set.answer(instances, doubt, now, events);
+            set.snapshot().revision != before
+        })
     }
 
     /// Says that the registry could not be asked, and why; the set stays.
@@ -105,21 +112,26 @@ impl Writer {
     }
 
     /// Changes the set, shows it, wakes who waits, and tells what happened.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Set, Instant, &mut Vec<Event>)) {
+    pub(crate) fn update<T>(
+        &self,
+        change: impl FnOnce(&mut Set, Instant, &mut Vec<Event>) -> T,
+    ) -> T {
         let mut events = Vec::new();
-        {
+        let changed = {
             // It is whole again after each change, whatever panicked.
             let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&mut set, Instant::now(), &mut events);
+            let changed = change(&mut set, Instant::now(), &mut events);
             if !set.snapshot().is_as(&self.shared.current.load()) {
                 self.shared.current.store(Arc::new(set.snapshot().clone()));
                 self.shared.version.fetch_add(1, Ordering::Release);
                 self.wake.send_replace(());
             }
-        }
+            changed
+        };
         if let Some(sink) = &self.sink {
             events.iter().for_each(sink);
         }
+        changed
     }
 
     /// Reads from the set.

@@ -178,6 +178,22 @@ pub struct Entry {
     pub health: Health,
 }
 
+// ===== impl Query =====
+
+impl Query {
+    /// Asks for all instances of a service, at once.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            tags: Vec::new(),
+            passing: false,
+            index: 0,
+            // Below the minute at which many proxies cut a silent connection.
+            wait: Duration::from_secs(55),
+        }
+    }
+}
+
 // ===== impl Entry =====
 
 impl Default for Entry {

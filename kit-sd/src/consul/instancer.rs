@@ -44,13 +44,7 @@ impl Query {
 impl<C: Client> Instancer<C> {
     /// Follows `service`. Nothing is sent before it runs.
     pub fn new(client: C, service: impl Into<String>) -> Self {
-        let query = Query {
-            service: service.into(),
-            tags: Vec::new(),
-            passing: false,
-            index: 0,
-            wait: Duration::from_secs(55),
-        };
+        let query = Query::new(service);
         Self { client, query, highest: 0, backoff: Backoff::of_registry() }
     }
 
@@ -132,8 +126,11 @@ impl<C: Client> crate::Instancer for Instancer<C> {
             let begun = Instant::now();
             let told = if is_down { self.ask_again(&pulse).await } else { self.ask(&pulse).await };
             match told {
-                Ok(Told { instances, doubt }) => publisher.publish_shared(instances, doubt),
+                Ok(Told { instances, doubt }) => {
+                    pace.round(publisher.publish_shared(instances, doubt));
+                }
                 Err(error) => {
+                    pace.round(false);
                     publisher.fail(chain(&error));
                     // From try to try, not from the end of one to the next: a
                     // silent agent makes each take its time.

@@ -93,6 +93,7 @@ impl<C: Client> crate::Registrar for Registrar<C> {
         let (mut backoff, mut pace) = (Backoff::of_registry(), Pace::new());
         loop {
             pace.wait().await;
+            pace.round(false);
             match self.client.service(&self.service.instance.id, &hash).await {
                 Ok(None) => return,
                 Ok(Some(new)) if new.is_empty() => pending().await,
