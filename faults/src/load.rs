@@ -154,13 +154,10 @@ pub async fn until(
     mut wanted: impl FnMut(&kit_sd::Snapshot) -> bool,
 ) -> Result<f64, BoxError> {
     let mut seen = instances.clone();
-    let waited = tokio::time::timeout(limit, seen.wait_for(&mut wanted)).await;
-    match waited {
-        Ok(Some(_)) => Ok(since.elapsed().as_secs_f64() * 1e3),
-        _ => {
-            let now = instances.snapshot();
-            let ids: Vec<_> = now.instances.iter().map(|one| one.id.as_str()).collect();
-            Err(format!("waited {limit:?} for {what}, and saw {ids:?}, {:?}", now.state).into())
-        }
+    if let Ok(Some(_)) = tokio::time::timeout(limit, seen.wait_for(&mut wanted)).await {
+        return Ok(since.elapsed().as_secs_f64() * 1e3);
     }
+    let now = instances.snapshot();
+    let ids: Vec<_> = now.instances.iter().map(|one| one.id.as_str()).collect();
+    Err(format!("waited {limit:?} for {what}, and saw {ids:?}, {:?}", now.state).into())
 }
