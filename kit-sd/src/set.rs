@@ -209,7 +209,7 @@ impl Set {
 
 /// Sorts an answer, with every instance once; those that are as before are the
 /// same as before, and if all are, it is the set before.
-fn merged(before: &[Arc<Instance>], mut answer: Vec<Arc<Instance>>) -> Sorted {
+pub(crate) fn merged(before: &[Arc<Instance>], mut answer: Vec<Arc<Instance>>) -> Sorted {
     // An answer is sorted most often, and then this is one comparison for each.
     answer.sort_by(|a, b| a.key().cmp(&b.key()));
     answer.dedup_by(|a, b| a.key() == b.key());

@@ -13,6 +13,7 @@ mod count;
 mod layers;
 mod program;
 mod requests;
+mod sd;
 
 use std::{error::Error, process::ExitCode};
 
@@ -29,7 +30,7 @@ struct Row {
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    // `-- requests` or `-- layers` takes a part of the table, `-- requests
+    // `-- requests`, `-- layers` or `-- sd` takes a part of the table, `-- requests
     // "gRPC client"` some rows of it; cargo adds flags.
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let (part, only) = (args.next(), args.next());
@@ -40,6 +41,9 @@ fn main() -> Result<ExitCode, BoxError> {
     }
     if wanted("layers") {
         rows.extend(layers::rows()?);
+    }
+    if wanted("sd") {
+        rows.extend(sd::rows()?);
     }
     println!("| what | ours | bare | measured | bar | |");
     println!("|---|---|---|---|---|---|");

@@ -81,7 +81,9 @@ async fn latency<B: Backend>(program: &Path, table: &mut Table) -> Result<(), Bo
         came.push(until("one", begun, SECOND, &instances, |seen| seen.instances.len() == 1).await?);
         let begun = Instant::now();
         server.registration.take().ok_or("it is registered")?.deregister().await?;
-        went.push(until("none", begun, SECOND, &instances, |seen| seen.instances.is_empty()).await?);
+        went.push(
+            until("none", begun, SECOND, &instances, |seen| seen.instances.is_empty()).await?,
+        );
         server.end().await;
     }
     for (what, mut times) in [("registered to seen", came), ("deregistering to gone", went)] {
@@ -134,9 +136,7 @@ async fn outage<B: Backend>(
     }
     backend.mend()?;
     let back = answers(&backend).await?;
-    let whole = |seen: &kit_sd::Snapshot| {
-        seen.state == State::Fresh && seen.instances.len() == 3
-    };
+    let whole = |seen: &kit_sd::Snapshot| seen.state == State::Fresh && seen.instances.len() == 3;
     let fresh = until("a fresh set", back, SECOND * 20, &hello, |seen| {
         seen.state.is_up() && seen.instances.len() == 3
     });
@@ -192,7 +192,8 @@ async fn leave(
     hello: &Instances,
     table: &mut Table,
 ) -> Result<(), BoxError> {
-    let has = |id: String| move |seen: &kit_sd::Snapshot| seen.instances.iter().all(|one| one.id != id);
+    let has =
+        |id: String| move |seen: &kit_sd::Snapshot| seen.instances.iter().all(|one| one.id != id);
     let [first, second, ..] = servers else { return Err("too few servers".into()) };
     let begun = Instant::now();
     first.registration.take().ok_or("it is registered")?.deregister().await?;

@@ -4,6 +4,7 @@ use crate::{
     error::chain,
     pace::Pace,
     race::{First, race},
+    set::merged,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -19,12 +20,14 @@ pub struct Instancer<C> {
     query: Query,
     /// The highest index that was answered, failures or not.
     highest: u64,
+    /// What was answered last: what has not changed is shared with it.
+    known: Arc<[Arc<Instance>]>,
     backoff: Backoff,
 }
 
 /// What the agent says, and what speaks against it.
 struct Told {
-    instances: Vec<Arc<Instance>>,
+    instances: Arc<[Arc<Instance>]>,
     doubt: Option<Doubt>,
 }
 
@@ -45,7 +48,8 @@ impl<C: Client> Instancer<C> {
     /// Follows `service`. Nothing is sent before it runs.
     pub fn new(client: C, service: impl Into<String>) -> Self {
         let query = Query::new(service);
-        Self { client, query, highest: 0, backoff: Backoff::of_registry() }
+        let known = Arc::new([]);
+        Self { client, query, highest: 0, known, backoff: Backoff::of_registry() }
     }
 
     /// Says whether all checks of an instance must pass; not by default.
@@ -100,6 +104,8 @@ impl<C: Client> Instancer<C> {
         let service = &self.query.service;
         let instance = |entry: Entry| entry.into_instance(service).map(Arc::new);
         let instances = answer.entries.into_iter().filter_map(instance).collect();
+        self.known = merged(&self.known, instances);
+        let instances = Arc::clone(&self.known);
         Ok(Told { instances, doubt: went_back.then_some(Doubt::WentBack) })
     }
 
@@ -127,7 +133,7 @@ impl<C: Client> crate::Instancer for Instancer<C> {
             let told = if is_down { self.ask_again(&pulse).await } else { self.ask(&pulse).await };
             match told {
                 Ok(Told { instances, doubt }) => {
-                    pace.round(publisher.publish_shared(instances, doubt));
+                    pace.round(publisher.publish_shared(instances.iter().cloned(), doubt));
                 }
                 Err(error) => {
                     pace.round(false);
