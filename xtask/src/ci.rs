@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     clock::Stopwatch,
-    coverage, features, layers, live, packages,
+    consulrs, coverage, features, layers, live, packages,
     step::{Result, cargo, run, step},
     workspace::Workspace,
 };
@@ -12,15 +12,16 @@ use crate::{
 type Check = fn(&Workspace) -> Result;
 
 /// From cheap to dear; the live tests come last.
-const STEPS: [(&str, Check); 10] = [
+const STEPS: [(&str, Check); 11] = [
     ("fmt", |_| run(&mut cargo(["fmt", "--all", "--check"]))),
     ("layers", layers::check),
     ("clippy", clippy),
     ("doc", doc),
     ("features", features::check),
     ("packages", packages::check),
-    ("deny", deny),
+    ("deny", |_| deny(Path::new("."))),
     ("package", package),
+    ("consulrs", |_| consulrs::check()),
     ("coverage", coverage::check),
     ("test", |_| live::test()),
 ];
@@ -69,13 +70,14 @@ fn doc(_: &Workspace) -> Result {
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Against the advisories beside the checkout where there are some, else against today's.
-fn deny(_: &Workspace) -> Result {
-    let offline = Path::new("../shared/deny-offline");
+/// What the folder's `deny.toml` says of its lock file: against the advisories beside the checkout where there are some,
+/// else against today's.
+pub(crate) fn deny(folder: &Path) -> Result {
+    let offline = std::path::absolute("../shared/deny-offline")?;
     if offline.is_file() {
-        return run(&mut Command::new(offline));
+        return run(Command::new(offline).current_dir(folder));
     }
-    run(&mut cargo(["deny", "check"]))
+    run(cargo(["deny", "check"]).current_dir(folder))
 }
 
 /// Whether the library crates could be published, without building them once more.

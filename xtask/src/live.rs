@@ -1,4 +1,5 @@
-//! The live tests: every test of the workspace that is ignored because it needs a server or a tool.
+//! The live tests: every test that is ignored because it needs a server or a tool, of the workspace and of
+//! `kit-sd-consulrs`.
 //!
 //! Each runs alone, so each has a bound and a line of its own. They find in their environment:
 //!
@@ -22,7 +23,7 @@ use crate::{
     clock::Stopwatch,
     consul,
     consul::Consul,
-    deploy,
+    consulrs, deploy,
     process::{Bounds, Group},
     python,
     step::{Result, capture, cargo, step},
@@ -40,17 +41,14 @@ const PROMETHEUS_SUITE: &str = "bookworm";
 pub(crate) fn test() -> Result {
     let bounds = Bounds::listen(RUN)?;
     fs::create_dir_all(FOLDER)?;
-    let tests = step("build the tests", || {
-        let mut tests = Vec::new();
-        for binary in build(&bounds)? {
-            tests.extend(binary.live_tests()?);
-        }
-        Ok(tests)
-    })?;
-    // Nothing found would look like all is well.
-    if tests.is_empty() {
-        return Err("no test of the workspace is ignored: the live tests are gone".into());
-    }
+    let mut tests =
+        step("build the tests", || build(&mut cargo(["test", "--workspace"]), &bounds))?;
+    // What it needs may be missing: the others run all the same.
+    let adapted = step("build the tests of kit-sd-consulrs", || {
+        consulrs::provide()?;
+        tests.extend(build(&mut consulrs::cargo(["test"])?, &bounds)?);
+        Ok(())
+    });
 
     let programs = step("python", || python::provide(&bounds))?;
     let linted = deploy::lint_with(&programs, &bounds);
@@ -95,6 +93,7 @@ pub(crate) fn test() -> Result {
     drop(consul);
     println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
     linted?;
+    adapted?;
     if failed.is_empty() {
         Ok(())
     } else {
@@ -118,12 +117,20 @@ struct Test {
     name: String,
 }
 
-fn build(bounds: &Bounds) -> Result<Vec<Binary>> {
+/// Builds what a `cargo test` would run, and lists the live tests in there.
+fn build(test: &mut Command, bounds: &Bounds) -> Result<Vec<Test>> {
     let messages = Path::new(FOLDER).join("build.json");
-    let mut build =
-        cargo(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
-    bounds.run(build.stdout(File::create(&messages)?))?;
-    binaries(&fs::read_to_string(messages)?)
+    test.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    bounds.run(test.stdout(File::create(&messages)?))?;
+    let mut tests = Vec::new();
+    for binary in binaries(&fs::read_to_string(messages)?)? {
+        tests.extend(binary.live_tests()?);
+    }
+    // Nothing found would look like all is well.
+    if tests.is_empty() {
+        return Err("no test is ignored: the live tests are gone".into());
+    }
+    Ok(tests)
 }
 
 fn binaries(messages: &str) -> Result<Vec<Binary>> {

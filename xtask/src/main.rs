@@ -7,6 +7,7 @@ mod ci;
 mod clock;
 mod codegen;
 mod consul;
+mod consulrs;
 mod coverage;
 mod deploy;
 mod features;
@@ -30,7 +31,7 @@ The chores of the workspace.
 Usage: cargo xtask <chore>
 
   ci                  everything that must hold before a change is merged: all of the below
-  ci <step>           one step of it: fmt, clippy, doc, features, deny, packages, layers, package, coverage
+  ci <step>           one step of it: fmt, clippy, doc, features, deny, packages, layers, package, consulrs, coverage
   test                the live tests: those that need a server or a tool, which it starts or installs
   deploy-lint         lint the Dockerfile and the Kubernetes manifest
   packages            write xtask/packages.txt: what each library crate pulls in

@@ -1,7 +1,7 @@
 use super::{
-    Answer, Client, Entry, Error, Pulse, Query, Service,
+    Answer, Client, Error, Pulse, Query, Service,
     dial::{Place, Tls},
-    wire::{Healthy, Registration, in_go, status},
+    wire::{in_go, status},
 };
 use crate::{
     Health,
@@ -330,8 +330,7 @@ impl Agent {
 
 impl Client for Agent {
     async fn register(&self, service: &Service) -> Result<(), Error> {
-        let body = serde_json::to_vec(&Registration::from(service))
-            .map_err(|error| Error::Other(error.into()))?;
+        let body = serde_json::to_vec(service).map_err(|error| Error::Other(error.into()))?;
         // Without it a check that the instance no longer has would stay.
         let target = Target::new("/v1/agent/service/register", &[])
             .with("replace-existing-checks", "true")
@@ -397,11 +396,11 @@ impl Client for Agent {
         let target = target.within(&self.scope);
         let (parts, body) = self.call(Method::GET, target, Vec::new(), limit, &[]).await?;
         let index = parts.headers.get("x-consul-index").and_then(|index| index.to_str().ok());
-        let entries: Vec<Healthy> =
+        let entries =
             serde_json::from_slice(&body).map_err(|error| Error::Malformed(error.into()))?;
         Ok(Answer {
             index: index.and_then(|index| index.parse().ok()).unwrap_or_default(),
-            entries: entries.into_iter().map(Entry::from).collect(),
+            entries,
         })
     }
 

@@ -1,5 +1,9 @@
-use super::{Error, Pulse};
+use super::{
+    Error, Pulse,
+    wire::{Healthy, Registration},
+};
 use crate::{Health, Instance};
+use serde::{Deserialize, Serialize, Serializer};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The few calls to Consul that the registrar and the instancer make.
@@ -46,6 +50,9 @@ pub trait Client: Send + Sync + 'static {
 }
 
 /// What is registered: an instance and its check.
+///
+/// It is written as the agent takes it: serialized to JSON, it is the body of
+/// `PUT /v1/agent/service/register`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Service {
@@ -157,7 +164,11 @@ pub struct Answer {
 }
 
 /// An instance as Consul has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It is read as Consul answers: of JSON, it is an element of the answer to
+/// `GET /v1/health/service/..`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Healthy")]
 #[non_exhaustive]
 pub struct Entry {
     /// The address of its node.
@@ -191,6 +202,14 @@ impl Query {
             // Below the minute at which many proxies cut a silent connection.
             wait: Duration::from_secs(55),
         }
+    }
+}
+
+// ===== impl Service =====
+
+impl Serialize for Service {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Registration::from(self).serialize(serializer)
     }
 }
 
