@@ -163,7 +163,7 @@ async fn tick(writer: &Writer, mut instances: Instances) {
         };
         let changed = instances.wait_for(|_| writer.read(Set::due) != due);
         race(wait, changed).await;
-        writer.update(|set, now, events| set.tick(now, events));
+        writer.update(Set::tick);
     }
 }
 

@@ -273,10 +273,11 @@ async fn checking(
 
 impl<R: Registrar> Keeping<R> {
     async fn run(mut self) -> Result<(), BoxError> {
-        let mut next = match self.status.borrow().registered {
+        let mut next = if self.status.borrow().registered {
             // Just registered in the foreground.
-            true => Next::At(Instant::now() + self.registrar.period().max(LEAST)),
-            false => Next::At(Instant::now()),
+            Next::At(Instant::now() + self.registrar.period().max(LEAST))
+        } else {
+            Next::At(Instant::now())
         };
         loop {
             match self.wait(next).await {
