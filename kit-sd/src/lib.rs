@@ -61,6 +61,7 @@
 //! | `consul` | Consul's registrar and instancer, over HTTP by hyper |
 //! | `consul-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
+//! | `dns` | [`dns`]: SRV records, and A and AAAA, by hickory |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
 //!
@@ -75,6 +76,8 @@ pub mod balance;
 pub mod consul;
 #[cfg(feature = "disk")]
 mod disk;
+#[cfg(feature = "dns")]
+pub mod dns;
 #[cfg(feature = "document")]
 mod document;
 mod endpointer;
