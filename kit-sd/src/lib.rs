@@ -62,6 +62,7 @@
 //! | `consul-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
 //! | `dns` | [`dns`]: SRV records, and A and AAAA, by hickory |
+//! | `file` | [`file`](mod@file): a list in a JSON or TOML file |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
 //!
@@ -83,6 +84,8 @@ mod document;
 mod endpointer;
 mod error;
 mod event;
+#[cfg(feature = "file")]
+pub mod file;
 mod filter;
 mod follower;
 mod instance;
@@ -90,6 +93,7 @@ mod instancer;
 mod instances;
 mod keeper;
 mod owned;
+#[cfg(any(feature = "consul", feature = "dns", feature = "file"))]
 mod pace;
 #[cfg(feature = "probe")]
 mod probe;
