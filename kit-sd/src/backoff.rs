@@ -92,4 +92,12 @@ impl Backoff {
         let spread = period.as_secs_f64() * (0.9 + 0.2 * self.random.f64());
         Duration::try_from_secs_f64(spread).unwrap_or(period)
     }
+
+    /// Makes a period up to a tenth longer, so that what ends for many at the
+    /// same time does not wake them all at once.
+    #[cfg(feature = "dns")]
+    pub(crate) fn lengthen(&mut self, period: Duration) -> Duration {
+        let lengthened = period.as_secs_f64() * (1.0 + 0.1 * self.random.f64());
+        Duration::try_from_secs_f64(lengthened).unwrap_or(period)
+    }
 }

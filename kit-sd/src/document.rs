@@ -25,6 +25,11 @@ pub(crate) struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<String>,
     /// What is none of them: for others, or mistyped.
+    #[cfg_attr(
+        not(feature = "file"),
+        allow(dead_code, reason = "only a file's reader takes them for mistakes")
+    )]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps alone")]
     #[serde(flatten, skip_serializing)]
     pub(crate) others: BTreeMap<String, IgnoredAny>,
 }
@@ -53,6 +58,21 @@ const fn is_one(weight: &u32) -> bool {
 // ===== impl Document =====
 
 impl Document {
+    /// Returns all that keeps it from being an instance.
+    #[cfg(feature = "file")]
+    pub(crate) fn mistakes(&self) -> Vec<InvalidDocument> {
+        let health = self.health.as_ref().and_then(|health| {
+            let invalid = health.parse::<Health>().err()?;
+            Some(InvalidDocument::Health(health.clone(), invalid))
+        });
+        let address = self.address.parse::<Address>().err();
+        address
+            .map(|error| InvalidDocument::Address(self.address.clone(), error))
+            .into_iter()
+            .chain(health)
+            .collect()
+    }
+
     /// Reads an instance, of `service` unless it says another.
     pub(crate) fn into_instance(self, service: &str) -> Result<Instance, InvalidDocument> {
         let address: Address = self

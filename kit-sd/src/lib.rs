@@ -62,6 +62,8 @@
 //! | `consul` | Consul's registrar and instancer, over HTTP by hyper |
 //! | `consul-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
+//! | `dns` | [`dns`]: SRV records, and A and AAAA, by hickory |
+//! | `file` | [`file`](mod@file): a list in a JSON or TOML file |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
 //! | `testing` | [`testing`]: what every registry must do, as a suite for yours |
@@ -77,11 +79,15 @@ pub mod balance;
 pub mod consul;
 #[cfg(feature = "disk")]
 mod disk;
+#[cfg(feature = "dns")]
+pub mod dns;
 #[cfg(feature = "document")]
 mod document;
 mod endpointer;
 mod error;
 mod event;
+#[cfg(feature = "file")]
+pub mod file;
 mod filter;
 mod follower;
 mod instance;
@@ -89,6 +95,7 @@ mod instancer;
 mod instances;
 mod keeper;
 mod owned;
+#[cfg(any(feature = "consul", feature = "dns", feature = "file"))]
 mod pace;
 #[cfg(feature = "probe")]
 mod probe;

@@ -33,6 +33,7 @@ pub(crate) fn provide(bounds: &Bounds) -> Result<PathBuf> {
 #[derive(Debug)]
 pub(crate) struct Consul {
     pub(crate) addr: SocketAddr,
+    pub(crate) dns: SocketAddr,
     _agent: Group,
 }
 
@@ -41,14 +42,15 @@ impl Consul {
         let newer = knows_grpc_tls(&capture(Command::new(program).arg("version"))?);
         // Another process may take a port between our look and the agent's: then it ends, and the next has new ones.
         for attempt in 1.. {
-            let [http, server, lan, wan] = free_ports()?;
+            let [http, dns, server, lan, wan] = free_ports()?;
             let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, http));
             let log = File::create(LOG)?;
             let mut command = Command::new(program);
             command
                 .args(["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=kit"])
-                .args(["-dns-port=-1", "-grpc-port=-1", "-hcl=disable_update_check = true"])
+                .args(["-grpc-port=-1", "-hcl=disable_update_check = true"])
                 .arg(format!("-http-port={http}"))
+                .arg(format!("-dns-port={dns}"))
                 .arg(format!("-server-port={server}"))
                 .arg(format!("-serf-lan-port={lan}"))
                 .arg(format!("-serf-wan-port={wan}"))
@@ -59,7 +61,10 @@ impl Consul {
             }
             let mut agent = Group::start(&mut command)?;
             match ready(&mut agent, addr, bounds)? {
-                true => return Ok(Self { addr, _agent: agent }),
+                true => {
+                    let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, dns));
+                    return Ok(Self { addr, dns, _agent: agent });
+                }
                 false if attempt < 3 => {}
                 false => break,
             }
@@ -109,16 +114,16 @@ fn knows_grpc_tls(version: &str) -> bool {
 }
 
 /// Ports that are free for TCP and UDP, all different.
-fn free_ports() -> io::Result<[u16; 4]> {
+fn free_ports() -> io::Result<[u16; 5]> {
     let mut held = Vec::new();
-    while held.len() < 4 {
+    while held.len() < 5 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
             held.push((port, listener, socket));
         }
     }
-    Ok([held[0].0, held[1].0, held[2].0, held[3].0])
+    Ok([held[0].0, held[1].0, held[2].0, held[3].0, held[4].0])
 }
 
 #[cfg(test)]
@@ -143,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_are_four_different_ones() {
+    fn free_ports_are_five_different_ones() {
         let mut ports = free_ports().unwrap().to_vec();
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 4);
+        assert_eq!(ports.len(), 5);
     }
 }

@@ -4,6 +4,7 @@
 //! Each runs alone, so each has a bound and a line of its own. They find in their environment:
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
+//! - `KIT_CONSUL_DNS_ADDR`: IP and port of its DNS,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
 //! - `KIT_PROMTOOL`: Prometheus' promtool.
@@ -70,8 +71,9 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {}", program.display(), consul.addr);
         Ok(consul)
     })?;
-    let environment: [(&str, OsString); 4] = [
+    let environment: [(&str, OsString); 5] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
+        ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
         ("KIT_PROMTOOL", promtool.into()),
