@@ -26,6 +26,11 @@ pub(crate) struct Document {
     health: Option<String>,
     /// What is none of them: for others, or mistyped.
     #[serde(flatten, skip_serializing)]
+    #[allow(
+        dead_code,
+        clippy::zero_sized_map_values,
+        reason = "not everybody asks for them, and serde flattens into maps alone"
+    )]
     pub(crate) others: BTreeMap<String, IgnoredAny>,
 }
 

@@ -62,6 +62,8 @@
 //! | `consul` | Consul's registrar and instancer, over HTTP by hyper |
 //! | `consul-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
+//! | `etcd` | etcd's registrar and instancer, over etcd-client, whose build needs `protoc` |
+//! | `etcd-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
 //! | `testing` | [`testing`]: what every registry must do, as a suite for yours |
@@ -81,6 +83,8 @@ mod disk;
 mod document;
 mod endpointer;
 mod error;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod event;
 mod filter;
 mod follower;
