@@ -54,10 +54,7 @@ fn all_that_is_wrong_is_named_at_once() {
     ])
     .unwrap_err();
     let begins: Vec<_> = error.lines().iter().map(|line| line.split(':').next().unwrap()).collect();
-    assert_eq!(
-        begins,
-        ["CONSUL_HTTP_TOKEN", "CONSUL_HTTP_SSL_VERIFY", "CONSUL_CAPATH"]
-    );
+    assert_eq!(begins, ["CONSUL_HTTP_TOKEN", "CONSUL_HTTP_SSL_VERIFY", "CONSUL_CAPATH"]);
     let error =
         agent(&[("CONSUL_HTTP_ADDR", "ftp://x"), ("CONSUL_CAPATH", "/etc/ssl")]).unwrap_err();
     assert_eq!(error.lines().len(), 2, "{error}");

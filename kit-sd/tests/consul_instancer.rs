@@ -75,7 +75,7 @@ impl Client for Fake {
     async fn ping(&self) -> Result<(), Error> {
         self.pings.lock().unwrap().push(Instant::now());
         if self.is_silent.load(Ordering::Relaxed) {
-            pending().await
+            pending::<()>().await;
         }
         Ok(())
     }
