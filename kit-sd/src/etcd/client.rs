@@ -50,7 +50,8 @@ pub trait Client: Send + Sync + 'static {
 /// A watch that is under way; dropped, it ends.
 pub trait Changes: Send {
     /// Waits for what it tells next. A server that is silent is found out
-    /// within 2 s, however little happens, and is an error.
+    /// within 2 s, however little happens, and is an error. Dropping the future
+    /// loses nothing.
     fn next(&mut self) -> impl Future<Output = Result<Told, Error>> + Send;
 }
 

@@ -20,8 +20,10 @@ pub(super) struct Entries {
     layout: Layout,
     service: String,
     folder: String,
-    known: BTreeMap<Vec<u8>, Arc<Instance>>,
+    known: Known,
 }
+
+type Known = BTreeMap<Vec<u8>, Arc<Instance>>;
 
 // ===== impl Entries =====
 
@@ -41,25 +43,32 @@ impl Entries {
 
     /// Takes these for all there are, and returns what is left out of them.
     pub(super) fn replace(&mut self, entries: Vec<Entry>) -> Vec<LeftOut> {
-        self.known.clear();
-        entries.into_iter().filter_map(|entry| self.apply(Change::Put(entry))).collect()
+        let before = std::mem::take(&mut self.known);
+        entries.into_iter().filter_map(|entry| self.put(entry, &before)).collect()
     }
 
     /// Takes a change, and returns it if it is left out. What was there before
     /// it is gone all the same.
     pub(super) fn apply(&mut self, change: Change) -> Option<LeftOut> {
-        let Entry { key, value } = match change {
-            Change::Put(entry) => entry,
+        match change {
+            Change::Put(entry) => self.put(entry, &BTreeMap::new()),
             Change::Deleted(key) => {
                 self.known.remove(&key);
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// One that is as `before` is shared with it.
+    fn put(&mut self, entry: Entry, before: &Known) -> Option<LeftOut> {
+        let Entry { key, value } = entry;
         let rest = key.strip_prefix(self.folder.as_bytes()).ok_or(InvalidEntry::Key);
         let read = rest.and_then(|rest| self.layout.read(&self.service, rest, &value));
         match read {
             Ok(instance) => {
-                self.known.insert(key, Arc::new(instance));
+                let same = before.get(&key).filter(|before| ***before == instance);
+                let instance = same.map_or_else(|| Arc::new(instance), Arc::clone);
+                self.known.insert(key, instance);
                 None
             }
             Err(why) => {
@@ -118,9 +127,12 @@ mod tests {
     #[test]
     fn a_list_is_all_there_is() {
         let mut entries = entries();
-        entries.replace(vec![good("a", 1)]);
+        entries.replace(vec![good("a", 1), good("b", 2)]);
+        let before: Vec<_> = entries.instances().collect();
         entries.replace(vec![good("b", 2)]);
+        let after: Vec<_> = entries.instances().collect();
         assert_eq!(shows(&entries), [("b".to_owned(), 2)]);
+        assert!(Arc::ptr_eq(&before[1], &after[0]), "what is the same is shared");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::{Changes, Client, Error, Etcd, Layout, LeftOut, Told, entries::Entries};
 use crate::{Backoff, Doubt, Publisher, error::chain, pace::Pace};
-use std::fmt;
-use tokio::time::{Instant, sleep_until};
+use std::{fmt, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Follows the instances of one service: lists them, and watches from there.
 ///
@@ -62,19 +62,24 @@ impl<C: Client> Instancer<C> {
         }
     }
 
-    /// Publishes all there is, and returns its revision.
-    async fn list(&mut self, entries: &mut Entries, publisher: &Publisher) -> Result<i64, Error> {
+    /// Publishes all there is, and returns its revision, and whether the set is
+    /// another than before.
+    async fn list(
+        &mut self,
+        entries: &mut Entries,
+        publisher: &Publisher,
+    ) -> Result<(i64, bool), Error> {
         let listing = self.client.list(entries.folder()).await?;
         let (cluster, revision) = (listing.cluster, listing.revision);
         let went_back =
             self.seen.is_some_and(|(seen, highest)| seen != cluster || revision < highest);
         self.seen = Some((cluster, revision));
         self.left_out(entries.replace(listing.entries));
-        publisher.publish_shared(entries.instances(), went_back.then_some(Doubt::WentBack));
-        Ok(revision)
+        let doubt = went_back.then_some(Doubt::WentBack);
+        Ok((revision, publisher.publish_shared(entries.instances(), doubt)))
     }
 
-    /// Publishes every change from this revision on, until its history is lost.
+    /// Publishes the changes after this revision, until their history is lost.
     async fn follow(
         &mut self,
         listed: i64,
@@ -82,28 +87,50 @@ impl<C: Client> Instancer<C> {
         publisher: &Publisher,
     ) -> Result<(), Error> {
         let mut watch = self.client.watch(entries.folder(), listed + 1).await?;
-        loop {
-            let (revision, changes) = match watch.next().await? {
-                Told::Changes { revision, changes } => (revision, changes),
-                Told::Compacted => return Ok(()),
+        // When the last set was published, and when the next is due.
+        let (mut last, mut due) = (None::<Instant>, None);
+        let ended = loop {
+            let told = match due {
+                Some(due) => timeout_at(due, watch.next()).await.ok(),
+                None => Some(watch.next().await),
             };
-            if revision < listed {
+            match told {
                 // Another than who was listed: what it has is not what we wait for.
-                return Ok(());
+                Some(Ok(Told::Changes { revision, .. })) if revision < listed => break Ok(()),
+                Some(Ok(Told::Changes { revision, changes })) => {
+                    self.backoff.reset();
+                    if let Some((_, highest)) = &mut self.seen {
+                        *highest = revision.max(*highest);
+                    }
+                    if changes.is_empty() {
+                        continue;
+                    }
+                    let left: Vec<_> =
+                        changes.into_iter().filter_map(|one| entries.apply(one)).collect();
+                    self.left_out(left);
+                    let now = Instant::now();
+                    due = due.or(Some(last.map_or(now, |last| now.max(last + BREATH))));
+                    if due > Some(now) {
+                        continue;
+                    }
+                }
+                Some(Ok(Told::Compacted)) => break Ok(()),
+                Some(Err(error)) => break Err(error),
+                None => {}
             }
-            self.backoff.reset();
-            if let Some((_, highest)) = &mut self.seen {
-                *highest = revision.max(*highest);
-            }
-            if !changes.is_empty() {
-                let left: Vec<_> =
-                    changes.into_iter().filter_map(|one| entries.apply(one)).collect();
-                self.left_out(left);
-                publisher.publish_shared(entries.instances(), None);
-            }
+            publisher.publish_shared(entries.instances(), None);
+            (last, due) = (Some(Instant::now()), None);
+        };
+        if due.is_some() {
+            publisher.publish_shared(entries.instances(), None);
         }
+        ended
     }
 }
+
+/// How long a set is shown before the next one is: each costs as much as there
+/// are instances, and in a large service there is always one that changes.
+const BREATH: Duration = Duration::from_millis(20);
 
 impl<C: Client> crate::Instancer for Instancer<C> {
     fn service(&self) -> &str {
@@ -124,8 +151,10 @@ impl<C: Client> crate::Instancer for Instancer<C> {
                 }
                 self.list(&mut entries, &publisher).await
             };
-            let failed = match listed.await {
-                Ok(listed) => {
+            let listed = listed.await;
+            pace.round(matches!(listed, Ok((_, true))));
+            let failed = match listed {
+                Ok((listed, _)) => {
                     is_down = false;
                     self.follow(listed, &mut entries, &publisher).await.err()
                 }

@@ -1,6 +1,7 @@
 use super::{Change, Changes, Client, Error, Etcd, Layout, Told};
 use crate::{Backoff, Health, Instance, pace::Pace};
 use std::{
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,13 +11,15 @@ use tokio::time::sleep;
 ///
 /// A [`Keeper`](crate::Keeper) calls this. Without it the instance is gone when
 /// its time to live is over.
-#[derive(Debug)]
-pub struct Registrar<C = Etcd> {
+pub struct Registrar<C: Client = Etcd> {
     client: C,
     instance: Instance,
     layout: Layout,
     ttl: Duration,
     lease: Mutex<Option<i64>>,
+    /// The watch of the key, from one call of [`lost`](crate::Registrar::lost)
+    /// to the next.
+    watch: tokio::sync::Mutex<Option<C::Watch>>,
 }
 
 // ===== impl Registrar =====
@@ -30,6 +33,7 @@ impl<C: Client> Registrar<C> {
             layout: Layout::default(),
             ttl: Duration::from_secs(10),
             lease: Mutex::default(),
+            watch: tokio::sync::Mutex::default(),
         }
     }
 
@@ -67,22 +71,38 @@ impl<C: Client> Registrar<C> {
         Ok(None)
     }
 
-    /// Waits until the key is deleted; an error is no answer.
-    async fn deleted(&self, key: &str, backoff: &mut Backoff) -> Result<(), Error> {
-        let listing = self.client.list(key).await?;
-        if !listing.entries.iter().any(|entry| entry.key == key.as_bytes()) {
-            return Ok(());
+    /// Waits until the key is deleted; an error is no answer. Given up, it goes
+    /// on where it was.
+    async fn deleted(
+        &self,
+        key: &str,
+        watch: &mut Option<C::Watch>,
+        backoff: &mut Backoff,
+    ) -> Result<(), Error> {
+        if watch.is_none() {
+            let listing = self.client.list(key).await?;
+            if !listing.entries.iter().any(|entry| entry.key == key.as_bytes()) {
+                return Ok(());
+            }
+            *watch = Some(self.client.watch(key, listing.revision + 1).await?);
         }
-        let mut watch = self.client.watch(key, listing.revision + 1).await?;
-        loop {
+        while let Some(watch) = watch {
             let Told::Changes { changes, .. } = watch.next().await? else {
                 return Err(Error::Cancelled("the revision is compacted".to_owned()));
             };
             backoff.reset();
             let own = changes.iter().rev().find(|change| change.key() == key.as_bytes());
             if let Some(Change::Deleted(_)) = own {
-                return Ok(());
+                break;
             }
+        }
+        Ok(())
+    }
+
+    /// What the watch has yet to tell is about what was there before.
+    fn unwatch(&self) {
+        if let Ok(mut watch) = self.watch.try_lock() {
+            *watch = None;
         }
     }
 }
@@ -109,6 +129,7 @@ impl<C: Client> crate::Registrar for Registrar<C> {
             lease
         };
         if self.client.put(&key, &value, lease).await? {
+            self.unwatch();
             return Ok(());
         }
         self.set_lease(None);
@@ -128,6 +149,7 @@ impl<C: Client> crate::Registrar for Registrar<C> {
     /// Deletes the key and revokes the lease.
     async fn deregister(&self) -> Result<(), Error> {
         self.client.delete(&self.layout.key(&self.instance)).await?;
+        self.unwatch();
         if let Some(lease) = self.lease() {
             self.set_lease(None);
             // The key is gone; a lease that is left has none, and lapses.
@@ -147,13 +169,28 @@ impl<C: Client> crate::Registrar for Registrar<C> {
     async fn lost(&self) {
         let key = self.layout.key(&self.instance);
         let (mut backoff, mut pace) = (Backoff::of_registry(), Pace::new());
+        let mut watch = self.watch.lock().await;
         loop {
             pace.wait().await;
-            if self.deleted(&key, &mut backoff).await.is_ok() {
+            pace.round(false);
+            let deleted = self.deleted(&key, &mut watch, &mut backoff).await;
+            *watch = None;
+            if deleted.is_ok() {
                 return;
             }
             sleep(backoff.pause()).await;
         }
+    }
+}
+
+impl<C: Client + fmt::Debug> fmt::Debug for Registrar<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar")
+            .field("client", &self.client)
+            .field("instance", &self.instance)
+            .field("layout", &self.layout)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
     }
 }
 
