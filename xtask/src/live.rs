@@ -3,6 +3,7 @@
 //! Each runs alone, so each has a bound and a line of its own. They find in their environment:
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
+//! - `KIT_ETCD_ADDR`: host and port of an etcd,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
 //! - `KIT_PROMTOOL`: Prometheus' promtool.
@@ -22,7 +23,8 @@ use crate::{
     clock::Stopwatch,
     consul,
     consul::Consul,
-    deploy,
+    deploy, etcd,
+    etcd::Etcd,
     process::{Bounds, Group},
     python,
     step::{Result, capture, cargo, step},
@@ -72,8 +74,15 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {}", program.display(), consul.addr);
         Ok(consul)
     })?;
-    let environment: [(&str, OsString); 4] = [
+    let etcd = step("etcd", || {
+        let program = etcd::provide(&bounds)?;
+        let etcd = Etcd::start(&program, 1, &bounds)?;
+        println!("{} listens on {}", program.display(), etcd.addresses());
+        Ok(etcd)
+    })?;
+    let environment: [(&str, OsString); 5] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
+        ("KIT_ETCD_ADDR", etcd.addresses().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
         ("KIT_PROMTOOL", promtool.into()),
@@ -92,7 +101,7 @@ pub(crate) fn test() -> Result {
         }
         bounds.check()?;
     }
-    drop(consul);
+    drop((consul, etcd));
     println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
     linted?;
     if failed.is_empty() {
@@ -122,6 +131,8 @@ fn build(bounds: &Bounds) -> Result<Vec<Binary>> {
     let messages = Path::new(FOLDER).join("build.json");
     let mut build =
         cargo(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
+    // What a plain `cargo test` leaves out, since its build wants protoc.
+    build.args(["--features", "kit-sd/etcd,kit-sd/testing"]);
     bounds.run(build.stdout(File::create(&messages)?))?;
     binaries(&fs::read_to_string(messages)?)
 }

@@ -9,6 +9,7 @@ mod codegen;
 mod consul;
 mod coverage;
 mod deploy;
+mod etcd;
 mod features;
 mod fuzz;
 mod layers;
