@@ -56,7 +56,9 @@ impl Store {
     fn revoke(&mut self, lease: i64) -> bool {
         let keys: Vec<_> = self.keys.iter().filter(|(_, (_, of))| *of == lease).collect();
         let keys: Vec<_> = keys.into_iter().map(|(key, _)| key.clone()).collect();
-        keys.iter().for_each(|key| self.delete(key));
+        for key in &keys {
+            self.delete(key);
+        }
         self.leases.remove(&lease)
     }
 
@@ -484,8 +486,7 @@ async fn a_key_that_is_deleted_or_a_lease_that_is_lost_is_put_again_at_once() {
     let registration = Keeper::new(registrar(&fake)).register().await.unwrap();
     let mut status = registration.status();
     sleep(SECOND).await;
-    type Loss = fn(&mut Store);
-    let losses: [Loss; 3] = [
+    let losses: [fn(&mut Store); 3] = [
         |store| store.delete("/kit/hello/one"),
         |store| _ = store.revoke(store.granted),
         Store::wipe,
