@@ -64,6 +64,8 @@
 //! | `disk` | [`Follower::disk`]: the last set in a file, for a start during an outage |
 //! | `dns` | [`dns`]: SRV records, and A and AAAA, by hickory |
 //! | `file` | [`file`](mod@file): a list in a JSON or TOML file |
+//! | `etcd` | etcd's registrar and instancer, over etcd-client, whose build needs `protoc` |
+//! | `etcd-tls` | the same over TLS and mutual TLS, by rustls |
 //! | `probe` | [`probe_tcp`]: asks instances in doubt by connecting to them |
 //! | `semver` | [`Filter::version`]: requirements of versions |
 //! | `testing` | [`testing`]: what every registry must do, as a suite for yours |
@@ -85,6 +87,8 @@ pub mod dns;
 mod document;
 mod endpointer;
 mod error;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod event;
 #[cfg(feature = "file")]
 pub mod file;

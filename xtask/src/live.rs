@@ -5,6 +5,7 @@
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
 //! - `KIT_CONSUL_DNS_ADDR`: IP and port of its DNS,
+//! - `KIT_ETCD_ADDR`: host and port of an etcd,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
 //! - `KIT_PROMTOOL`: Prometheus' promtool.
@@ -24,7 +25,8 @@ use crate::{
     clock::Stopwatch,
     consul,
     consul::Consul,
-    consulrs, deploy,
+    consulrs, deploy, etcd,
+    etcd::Etcd,
     process::{Bounds, Group},
     python,
     step::{Result, capture, cargo, step},
@@ -43,7 +45,7 @@ pub(crate) fn test() -> Result {
     let bounds = Bounds::listen(RUN)?;
     fs::create_dir_all(FOLDER)?;
     let mut tests =
-        step("build the tests", || build(&mut cargo(["test", "--workspace"]), &bounds))?;
+        step("build the tests", || build(&mut workspace(), &bounds))?;
     // What it needs may be missing: the others run all the same.
     let adapted = step("build the tests of kit-sd-consulrs", || {
         consulrs::provide()?;
@@ -71,9 +73,16 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {}", program.display(), consul.addr);
         Ok(consul)
     })?;
-    let environment: [(&str, OsString); 5] = [
+    let etcd = step("etcd", || {
+        let program = etcd::provide(&bounds)?;
+        let etcd = Etcd::start(&program, 1, &bounds)?;
+        println!("{} listens on {}", program.display(), etcd.addresses());
+        Ok(etcd)
+    })?;
+    let environment: [(&str, OsString); 6] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
+        ("KIT_ETCD_ADDR", etcd.addresses().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
         ("KIT_PROMTOOL", promtool.into()),
@@ -92,7 +101,7 @@ pub(crate) fn test() -> Result {
         }
         bounds.check()?;
     }
-    drop(consul);
+    drop((consul, etcd));
     println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
     linted?;
     adapted?;
@@ -117,6 +126,11 @@ struct Binary {
 struct Test {
     binary: Binary,
     name: String,
+}
+
+/// The tests of the workspace, with what a plain `cargo test` leaves out, since its build wants protoc.
+fn workspace() -> Command {
+    cargo(["test", "--workspace", "--features", "kit-sd/etcd,greeter/etcd"])
 }
 
 /// Builds what a `cargo test` would run, and lists the live tests in there.

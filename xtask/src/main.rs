@@ -10,12 +10,14 @@ mod consul;
 mod consulrs;
 mod coverage;
 mod deploy;
+mod etcd;
 mod features;
 mod fuzz;
 mod layers;
 mod live;
 mod packages;
 mod process;
+mod protoc;
 mod prove;
 mod python;
 mod step;
@@ -42,13 +44,22 @@ Usage: cargo xtask <chore>
 ";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let mut arguments = env::args();
+    let program = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    if protoc::is_called(program.as_ref()) {
+        return exit(protoc::run(arguments));
+    }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if matches!(arguments[..], [] | ["help" | "-h" | "--help"]) {
         print!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    match chore(&arguments) {
+    exit(chore(&arguments))
+}
+
+fn exit(result: Result) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -61,6 +72,7 @@ fn chore(arguments: &[&str]) -> Result {
     let workspace = Workspace::load()?;
     // Every chore names its files from the root.
     env::set_current_dir(&workspace.root)?;
+    protoc::provide()?;
     match *arguments {
         ["ci"] => ci::all(&workspace),
         ["ci", step] => ci::one(&workspace, step),

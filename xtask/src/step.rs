@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::clock::Stopwatch;
+use crate::{clock::Stopwatch, protoc};
 
 /// What a chore comes to; the error is a sentence for whoever started it.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -19,10 +19,10 @@ pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     result
 }
 
-/// `cargo`, the one that runs this.
+/// `cargo`, the one that runs this, for build scripts that want a `protoc`.
 pub(crate) fn cargo<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments);
+    command.args(arguments).envs(protoc::variable());
     command
 }
 
