@@ -220,16 +220,6 @@ async fn how_often_it_is_looked_at_can_be_set() {
     assert_eq!(ports(&hello), [2]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn looking_without_a_pause_is_held_to_ten_times_a_second() {
-    let file = File::toml(&list(&[1]));
-    let watch = Watch::spawn(file.instancer().every(Duration::ZERO));
-    watch.instances().changed().await.unwrap();
-    // Were it not held, the paused clock would never get so far.
-    sleep(SECOND * 10).await;
-    assert_eq!(ports(&watch.instances()), [1]);
-}
-
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
 async fn the_swapped_links_of_a_config_map_and_a_renamed_file_are_changes() {
