@@ -56,7 +56,7 @@ pub async fn call(flags: Call) -> Result<String, BoxError> {
                 }
                 #[cfg(feature = "etcd")]
                 Place::Etcd(members) => {
-                    let etcd = kit_sd::etcd::Etcd::new(members);
+                    let etcd = kit_sd::etcd::Etcd::new(members)?;
                     let greeters = kit_sd::etcd::Instancer::new(etcd, service);
                     greet(client::found(greeters, web, timeout).await?, hello).await
                 }

@@ -12,6 +12,7 @@ use kit_run::Group;
 use kit_sd::{
     self as sd,
     consul::{self, Agent},
+    dns::{Resolver, Srv},
 };
 use kit_transport::Report;
 use std::{
@@ -70,7 +71,7 @@ async fn serve(flags: &Serve) -> Result<(), BoxError> {
         }
         #[cfg(feature = "etcd")]
         Some(place @ Place::Etcd(members)) => {
-            let etcd = greeter::registry::Etcd(kit_sd::etcd::Etcd::new(members.clone()));
+            let etcd = greeter::registry::Etcd(sd::etcd::Etcd::new(members)?);
             let registry = listen::registry(flags, place).await.at(etcd);
             serve::serve(flags, ports, Some(registry), signals, say).await
         }
@@ -86,10 +87,14 @@ async fn watch(flags: flags::Watch) -> Result<(), BoxError> {
         }
         #[cfg(feature = "etcd")]
         Source::Registry(Place::Etcd(members)) => {
-            let etcd = kit_sd::etcd::Etcd::new(members);
-            sd::Watch::spawn(kit_sd::etcd::Instancer::new(etcd, service))
+            let etcd = sd::etcd::Etcd::new(members)?;
+            sd::Watch::spawn(sd::etcd::Instancer::new(etcd, service))
         }
-        Source::Dns { .. } | Source::File(_) => return Err("MERGE".into()),
+        Source::Dns { name, server } => {
+            let resolver = server.map_or_else(Resolver::system, |server| Resolver::new([server]));
+            sd::Watch::spawn(Srv::new(resolver, name).service(service))
+        }
+        Source::File(path) => sd::Watch::spawn(sd::file::Instancer::new(service, path)),
     };
     let out = stdout();
     let style = if out.is_terminal() { watch::Style::Table } else { watch::Style::Lines };

@@ -96,6 +96,15 @@ impl<C: Client + Clone> Backend for Consul<C> {
     }
 }
 
+#[cfg(feature = "etcd")]
+impl Backend for Etcd {
+    type Registrar = kit_sd::etcd::Registrar;
+
+    fn registrar(&self, instance: Instance, _: Protocol) -> Self::Registrar {
+        kit_sd::etcd::Registrar::new(self.0.clone(), instance)
+    }
+}
+
 // ===== readiness =====
 
 /// Returns what is shown of readiness, and what goes on for that: with
