@@ -44,8 +44,7 @@ const PROMETHEUS_SUITE: &str = "bookworm";
 pub(crate) fn test() -> Result {
     let bounds = Bounds::listen(RUN)?;
     fs::create_dir_all(FOLDER)?;
-    let mut tests =
-        step("build the tests", || build(&mut workspace(), &bounds))?;
+    let mut tests = step("build the tests", || build(&mut workspace(), &bounds))?;
     // What it needs may be missing: the others run all the same.
     let adapted = step("build the tests of kit-sd-consulrs", || {
         consulrs::provide()?;

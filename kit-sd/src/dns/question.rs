@@ -28,6 +28,7 @@ pub(super) async fn follow(
     let mut is_down = false;
     loop {
         pace.wait().await;
+        pace.round(false);
         let begun = Instant::now();
         let answered = timeout(timing.timeout, question.ask()).await;
         match answered.unwrap_or(Err(Error::TimedOut(timing.timeout))) {

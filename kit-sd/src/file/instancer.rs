@@ -111,6 +111,7 @@ impl crate::Instancer for Instancer {
         let mut pace = Pace::new();
         loop {
             pace.wait().await;
+            pace.round(false);
             let begun = Instant::now();
             let mut content = self.load().await;
             if last.as_ref().is_some_and(|last| *last != content) {
