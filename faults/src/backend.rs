@@ -2,7 +2,7 @@
 
 use crate::{
     BoxError,
-    process::{Net, Process, free_ports},
+    process::{Net, Process, ask, free_ports},
 };
 use kit_sd::{
     Instance, Instancer, Registrar,
@@ -149,7 +149,7 @@ impl Consul {
     /// Which node leads.
     async fn leader(&self) -> Result<usize, BoxError> {
         let address = net::SocketAddr::from(([127, 0, 0, 1], self.nodes[0].ports[0]));
-        let said = crate::process::get(address, "/v1/status/leader").await?;
+        let said = ask(address, "GET", "/v1/status/leader", "").await?;
         let leads = |node: &Node| said.contains(&format!(":{}\"", node.ports[3]));
         self.nodes.iter().position(leads).ok_or_else(|| format!("no leader in {said:?}").into())
     }

@@ -8,6 +8,8 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 pub mod backend;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod load;
 pub mod process;
 pub mod table;

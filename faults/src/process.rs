@@ -4,9 +4,13 @@ use crate::BoxError;
 use std::{
     fs::File,
     io,
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
     process::{Child, Command, Stdio},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 
 /// A process that is killed when it is dropped.
@@ -152,15 +156,22 @@ impl Drop for Net {
     }
 }
 
-/// Gets what an HTTP server says.
+/// Asks an HTTP server.
 ///
 /// # Errors
 ///
 /// Fails if it says nothing.
-pub async fn get(address: std::net::SocketAddr, path: &str) -> Result<String, BoxError> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n");
+pub async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<String, BoxError> {
+    let mut stream = TcpStream::connect(address).await?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await?;

@@ -29,7 +29,7 @@ pub(crate) struct Document {
         not(feature = "file"),
         allow(dead_code, reason = "only a file's reader takes them for mistakes")
     )]
-    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps alone")]
+    #[allow(clippy::zero_sized_map_values, reason = "serde flattens into maps alone")]
     #[serde(flatten, skip_serializing)]
     #[allow(
         dead_code,
