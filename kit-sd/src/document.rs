@@ -31,11 +31,6 @@ pub(crate) struct Document {
     )]
     #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps alone")]
     #[serde(flatten, skip_serializing)]
-    #[allow(
-        dead_code,
-        clippy::zero_sized_map_values,
-        reason = "not everybody asks for them, and serde flattens into maps alone"
-    )]
     pub(crate) others: BTreeMap<String, IgnoredAny>,
 }
 
