@@ -1,4 +1,8 @@
 //! An instance as JSON or TOML: what etcd, a file and the copy on disk hold.
+#![cfg_attr(
+    not(any(feature = "disk", feature = "etcd", feature = "file")),
+    allow(dead_code, reason = "alone it is what other features need")
+)]
 
 use crate::{Address, Health, Instance, InvalidAddress, InvalidHealth};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
