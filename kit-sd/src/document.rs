@@ -1,4 +1,8 @@
 //! An instance as JSON or TOML: what etcd, a file and the copy on disk hold.
+#![cfg_attr(
+    not(any(feature = "disk", feature = "etcd", feature = "file")),
+    allow(dead_code, reason = "alone it is what other features need")
+)]
 
 use crate::{Address, Health, Instance, InvalidAddress, InvalidHealth};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -31,11 +35,6 @@ pub(crate) struct Document {
     )]
     #[allow(clippy::zero_sized_map_values, reason = "serde flattens into maps alone")]
     #[serde(flatten, skip_serializing)]
-    #[allow(
-        dead_code,
-        clippy::zero_sized_map_values,
-        reason = "not everybody asks for them, and serde flattens into maps alone"
-    )]
     pub(crate) others: BTreeMap<String, IgnoredAny>,
 }
 

@@ -221,13 +221,18 @@ impl Changes for Following {
                     Change::Deleted(key) => key.starts_with(self.prefix.as_bytes()),
                     _ => false,
                 };
-                let new = store.history.iter().filter(|(revision, _)| *revision >= self.next);
-                let changes: Vec<_> =
-                    new.map(|(_, change)| change).filter(|one| is_ours(one)).cloned().collect();
-                let revision = store.revision;
-                if std::mem::take(&mut self.is_new) || !changes.is_empty() {
-                    self.next = self.next.max(revision + 1);
-                    return Ok(Told::Changes { revision, changes });
+                // One at a time, as they come over a slow network.
+                let mut new = store.history.iter().filter(|(revision, _)| *revision >= self.next);
+                if let Some((revision, change)) = new.find(|(_, change)| is_ours(change)) {
+                    self.next = revision + 1;
+                    self.is_new = false;
+                    return Ok(Told::Changes {
+                        revision: *revision,
+                        changes: vec![change.clone()],
+                    });
+                }
+                if std::mem::take(&mut self.is_new) {
+                    return Ok(Told::Changes { revision: store.revision, changes: Vec::new() });
                 }
             }
             if self.store.changed().await.is_err() {
@@ -528,6 +533,20 @@ async fn registering_anew_changes_the_value_and_keeps_the_lease() {
     registrar.register(Health::Passing).await.unwrap();
     assert_eq!(fake.calls(), ["keep_alive", "grant", "put"]);
     assert_eq!(fake.store.borrow().keys["/kit/hello/one"].1, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_that_is_made_good_is_no_loss() {
+    let fake = Fake::new();
+    let registrar = registrar(&fake);
+    registrar.register(Health::Passing).await.unwrap();
+    // Its watch goes on where it was, also after it was given up.
+    assert!(timeout(SECOND, registrar.lost()).await.is_err());
+    fake.set(|store| _ = store.revoke(1));
+    registrar.register(Health::Passing).await.unwrap();
+    assert!(timeout(SECOND, registrar.lost()).await.is_err());
+    fake.set(|store| _ = store.revoke(2));
+    timeout(SECOND, registrar.lost()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
