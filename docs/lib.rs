@@ -2,8 +2,9 @@
 //! and run where it can be.
 //!
 //! *Your first service* is no doctest but a program, the example
-//! `first-service`, and a test says that the page shows it word for word.
-//! Its build script is compiled here.
+//! `first-service`, and *Write your own backend* a module of `tests/backend.rs`;
+//! tests say that the pages show them word for word. The build script of the
+//! first is compiled here.
 
 macro_rules! pages {
     ($($page:literal $name:ident,)*) => {$(
