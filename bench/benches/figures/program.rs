@@ -10,13 +10,16 @@ use kit_bench::{
     pb::{Ask, bench_client::BenchClient},
 };
 use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
+    time::Duration,
 };
-use tokio::{runtime::Runtime, sync::mpsc};
+use tokio::{runtime::Runtime, sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -65,6 +68,8 @@ pub(crate) struct Running {
     program: Program,
     /// The server of a client: it is not what is measured.
     server: Option<Program>,
+    /// By which a server is asked only once it sleeps.
+    rest: Option<Rest>,
     log: Option<PathBuf>,
 }
 
@@ -73,10 +78,34 @@ struct Program {
     out: BufReader<ChildStdout>,
 }
 
+/// A request with a head of one length or another: how fast the kernel copies a
+/// body depends on where in a line of the cache it begins, by more than 5 %.
+/// Where a program's heap is laid out otherwise by 32 bytes, that is seen, and not
+/// what the program does.
+struct Asked {
+    heads: Vec<String>,
+    /// A head, right before the body, behind what a longer one takes.
+    bytes: Vec<u8>,
+    body: usize,
+    turn: usize,
+}
+
+/// What a program does, as the kernel tells.
+struct Rest(File);
+
+/// The one processor that this thread, and the programs it starts, keep to.
+///
+/// Else the kernel places the two that talk on one processor or on two, anew for
+/// each pair of programs, and waking a sleeper on another processor costs who
+/// wakes it more than the request does.
+pub(crate) struct OneProcessor {
+    before: String,
+}
+
 enum Driver {
     Http {
         stream: TcpStream,
-        request: Vec<u8>,
+        request: Asked,
         reply: Vec<u8>,
         expect: usize,
     },
@@ -111,18 +140,22 @@ impl Job {
     fn driver(self, port: u16) -> Result<Driver, BoxError> {
         let (request, expect) = match self {
             Self::Get | Self::Hello => {
-                const GET: &[u8] = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
-                    user-agent: kit-bench\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n";
-                (GET.to_vec(), r#"{"greeting":"Hello, Ada!"}"#.len())
+                let head = |agent: &str| {
+                    format!(
+                        "GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
+                         user-agent: {agent}\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n"
+                    )
+                };
+                (Asked::new(head, 0), r#"{"greeting":"Hello, Ada!"}"#.len())
             }
             Self::Echo(size) => {
-                let mut request = format!(
-                    "POST /echo HTTP/1.1\r\nhost: localhost\r\nuser-agent: kit-bench\r\n\
-                     accept: */*\r\ncontent-length: {size}\r\n\r\n"
-                )
-                .into_bytes();
-                request.resize(request.len() + size, b'x');
-                (request, size)
+                let head = |agent: &str| {
+                    format!(
+                        "POST /echo HTTP/1.1\r\nhost: localhost\r\nuser-agent: {agent}\r\n\
+                         accept: */*\r\ncontent-length: {size}\r\n\r\n"
+                    )
+                };
+                (Asked::new(head, size), size)
             }
             job => {
                 let runtime = kit_bench::runtime()?;
@@ -143,6 +176,10 @@ impl Side {
     /// Runs it for so many requests, and says what they and its start cost.
     pub(crate) fn cost(self, requests: u64, instructions: bool) -> Result<Cost, BoxError> {
         let mut running = self.start(instructions)?;
+        running.rest = match running.server {
+            None => Some(Rest::of(&running.program)?),
+            Some(_) => None,
+        };
         running.ask(requests)?;
         running.end()
     }
@@ -164,13 +201,14 @@ impl Side {
         let Some(server) = self.calls else {
             let mut program = Program::start(command.arg(self.job.for_server()))?;
             let driver = self.job.driver(program.line()?.parse()?)?;
-            return Ok(Running { driver, program, server: None, log });
+            return Ok(Running { driver, program, server: None, rest: None, log });
         };
         let mut server = Program::start(Command::new(server).arg(self.job.for_server()))?;
         let port = server.line()?;
         let mut program = Program::start(command.args([port, self.job.for_client()]))?;
         let input = program.child.stdin.take().ok_or("no input")?;
-        Ok(Running { driver: Driver::Lines(input), program, server: Some(server), log })
+        let (driver, server) = (Driver::Lines(input), Some(server));
+        Ok(Running { driver, program, server, rest: None, log })
     }
 }
 
@@ -178,12 +216,14 @@ impl Side {
 
 impl Running {
     pub(crate) fn ask(&mut self, requests: u64) -> Result<(), BoxError> {
+        let rest = || self.rest.as_ref().map_or(Ok(()), Rest::wait);
         match &mut self.driver {
-            Driver::Http { stream, request, reply, expect } => {
-                (0..requests).try_for_each(|_| http(stream, request, reply, *expect))
-            }
+            Driver::Http { stream, request, reply, expect } => (0..requests).try_for_each(|_| {
+                rest()?;
+                http(stream, request.next(self.rest.is_some()), reply, *expect)
+            }),
             Driver::Grpc { runtime, channel, job } => {
-                runtime.block_on(grpc(channel, *job, requests))
+                runtime.block_on(grpc(channel, *job, requests, rest))
             }
             Driver::Lines(input) => {
                 writeln!(input, "{requests}")?;
@@ -252,6 +292,94 @@ impl Drop for Program {
     }
 }
 
+// ===== impl Asked =====
+
+impl Asked {
+    /// The bytes of a line of the cache.
+    const LINE: usize = 64;
+
+    fn new(head: impl Fn(&str) -> String, body: usize) -> Self {
+        let heads: Vec<_> =
+            (0..Self::LINE).map(|longer| head(&format!("kit-bench{:/<longer$}", ""))).collect();
+        let longest = heads.last().map_or(0, String::len);
+        Self { heads, bytes: vec![b'x'; longest + body], body: longest, turn: 0 }
+    }
+
+    /// Returns the next request: always the shortest if it is for counting, where
+    /// a byte more is an instruction more.
+    fn next(&mut self, counting: bool) -> &[u8] {
+        let head = self.heads[if counting { 0 } else { self.turn % Self::LINE }].as_bytes();
+        self.turn += 1;
+        let start = self.body - head.len();
+        self.bytes[start..self.body].copy_from_slice(head);
+        &self.bytes[start..]
+    }
+}
+
+// ===== impl Rest =====
+
+impl Rest {
+    /// How long a program may work on one request, under callgrind.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn of(program: &Program) -> io::Result<Self> {
+        File::open(format!("/proc/{}/stat", program.child.id())).map(Self)
+    }
+
+    /// Waits until the program sleeps. What comes sooner is read in passing or
+    /// after one more wait, as chance has it, and a wait is a tenth of the
+    /// instructions of a request.
+    fn wait(&self) -> Result<(), BoxError> {
+        let begun = Instant::now();
+        let mut stat = [0; 256];
+        while begun.elapsed() < Self::PATIENCE {
+            let length = self.0.read_at(&mut stat, 0)?;
+            // Behind the name, which is in brackets and may have some itself.
+            let name = stat[..length].iter().rposition(|byte| *byte == b')');
+            match name.and_then(|end| stat.get(end + 2)) {
+                Some(b'S') => return Ok(()),
+                Some(b'R' | b'D') => thread::yield_now(),
+                _ => return Err("the program is not there any more".into()),
+            }
+        }
+        Err("the program does not come to rest".into())
+    }
+}
+
+// ===== impl OneProcessor =====
+
+impl OneProcessor {
+    /// Keeps to the last processor of those that are allowed, until it is
+    /// dropped. Called by the first thread, whose id is the process's. Returns
+    /// none where there is no `taskset`: times are taken all the same.
+    pub(crate) fn keep() -> Option<Self> {
+        // "pid 7's current affinity list: 0,2-3"
+        let before = taskset(None)?.trim().rsplit(' ').next()?.to_owned();
+        let last = before.rsplit([',', '-']).next()?;
+        taskset(Some(last))?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for OneProcessor {
+    fn drop(&mut self) {
+        let _ = taskset(Some(&self.before));
+    }
+}
+
+/// Reads or writes on which processors this thread runs, by the tool of
+/// util-linux.
+fn taskset(list: Option<&str>) -> Option<String> {
+    let output = Command::new("taskset")
+        .arg("-cp")
+        .args(list)
+        .arg(std::process::id().to_string())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// One request of a keep-alive connection, and its whole reply.
 fn http(
     stream: &mut TcpStream,
@@ -287,8 +415,14 @@ fn ada(count: u32) -> Ask {
     Ask { name: "Ada".to_owned(), count }
 }
 
-/// So many calls after one another, or so many messages of one.
-async fn grpc(channel: &Channel, job: Job, messages: u64) -> Result<(), BoxError> {
+/// So many calls after one another, each once the server is at `rest`, or so
+/// many messages of one.
+async fn grpc(
+    channel: &Channel,
+    job: Job,
+    messages: u64,
+    rest: impl Fn() -> Result<(), BoxError>,
+) -> Result<(), BoxError> {
     let mut client = BenchClient::new(channel.clone());
     let greets =
         |greeting: &str| if greeting == "Hello, Ada!" { Ok(()) } else { Err(greeting.to_owned()) };
@@ -324,12 +458,14 @@ async fn grpc(channel: &Channel, job: Job, messages: u64) -> Result<(), BoxError
         Job::Greeting => {
             let mut client = GreeterClient::new(channel.clone());
             for _ in 0..messages {
+                rest()?;
                 let ask = GreetingRequest { name: "Ada".to_owned() };
                 greets(&client.greeting(ask).await?.into_inner().greeting)?;
             }
         }
         _ => {
             for _ in 0..messages {
+                rest()?;
                 greets(&client.greet(ada(0)).await?.into_inner().greeting)?;
             }
         }

@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 pin_project! {
     /// The replies of a call, decoded one by one as they come.
@@ -68,10 +68,40 @@ where
 {
     type Item = Result<Reply, CallError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
+    // What most messages take, small enough to be a part of the caller's loop:
+    // all else is a call.
+    #[inline]
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.as_mut().project();
         let Some(call) = this.call else { return Poll::Ready(None) };
-        let error = match Pin::new(&mut call.messages).poll_next(cx) {
+        match Pin::new(&mut call.messages).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) if this.deadline.is_none() => {
+                match (this.decode)(message) {
+                    Ok(reply) => Poll::Ready(Some(Ok(reply))),
+                    Err(fault) => self.end(Some(CallError::Decode(Box::new(fault)))),
+                }
+            }
+            polled => self.poll_read(polled, cx),
+        }
+    }
+}
+
+impl<R, D, O: Observer> Replies<R, D, O> {
+    /// Goes on from what was read: a message that may be late, the end, or
+    /// nothing yet.
+    #[inline(never)]
+    fn poll_read<Reply, DE>(
+        mut self: Pin<&mut Self>,
+        polled: Poll<Option<Result<R, Status>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Reply, CallError>>>
+    where
+        D: Fn(R) -> Result<Reply, DE>,
+        DE: Fault,
+    {
+        let this = self.as_mut().project();
+        let fault = || this.call.as_ref()?.waiting.as_ref()?.fault();
+        let error = match polled {
             // The first item is never dropped for the timer. A stream that
             // never waits must not outlive its deadline, though.
             Poll::Ready(Some(Ok(message))) => {
@@ -87,14 +117,11 @@ where
                     }
                 }
             }
-            Poll::Ready(Some(Err(status))) => {
-                let fault = call.waiting.as_ref().and_then(Waiting::fault);
-                Some(fault.unwrap_or_else(|| {
-                    CallError::from(Rejection::read(status)).or_expired(*this.deadline)
-                }))
-            }
+            Poll::Ready(Some(Err(status))) => Some(fault().unwrap_or_else(|| {
+                CallError::from(Rejection::read(status)).or_expired(*this.deadline)
+            })),
             // A server may take half a stream for the whole.
-            Poll::Ready(None) => call.waiting.as_ref().and_then(Waiting::fault),
+            Poll::Ready(None) => fault(),
             Poll::Pending => {
                 let Some(deadline) = *this.deadline else { return Poll::Pending };
                 let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -104,6 +131,16 @@ where
                 Some(Expired::new(true).into())
             }
         };
+        self.end(error)
+    }
+
+    /// Ends the call, with what the caller is told.
+    #[cold]
+    fn end<Reply>(
+        self: Pin<&mut Self>,
+        error: Option<CallError>,
+    ) -> Poll<Option<Result<Reply, CallError>>> {
+        let this = self.project();
         *this.call = None;
         this.watch.end(error.as_ref());
         Poll::Ready(error.map(Err))

@@ -38,23 +38,20 @@ where
 {
     type Item = Result<Req, ReadError>;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         let Some(messages) = this.messages else { return Poll::Ready(None) };
-        let message = match ready!(Pin::new(messages).poll_next(cx)) {
-            Some(Ok(message)) => {
-                (this.decode)(message).map_err(|fault| ReadError::Decode(Box::new(fault)))
-            }
-            Some(Err(status)) => Err(ReadError::Read(status)),
-            None => {
-                *this.messages = None;
-                return Poll::Ready(None);
-            }
+        let end = match ready!(Pin::new(messages).poll_next(cx)) {
+            Some(Ok(message)) => match (this.decode)(message) {
+                Ok(request) => return Poll::Ready(Some(Ok(request))),
+                Err(fault) => Some(Err(ReadError::Decode(Box::new(fault)))),
+            },
+            Some(Err(status)) => Some(Err(ReadError::Read(status))),
+            None => None,
         };
-        if message.is_err() {
-            *this.messages = None;
-        }
-        Poll::Ready(Some(message))
+        *this.messages = None;
+        Poll::Ready(end)
     }
 }
 
