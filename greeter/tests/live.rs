@@ -13,3 +13,5 @@ mod life;
 mod process;
 #[path = "live/python.rs"]
 mod python;
+#[path = "live/registries.rs"]
+mod registries;

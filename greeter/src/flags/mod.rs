@@ -19,6 +19,7 @@ use std::{ffi::OsString, fmt, time::Duration};
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is read once")]
 pub enum Command {
     /// Print this and end: help, or the version.
     Print(String),
