@@ -48,7 +48,8 @@ impl Etcd {
 
     fn run(&mut self, at: usize) -> Result<(), BoxError> {
         let host = self.host();
-        let member = |(at, node): (usize, &Node)| format!("kit-{at}=http://{host}:{}", node.ports[1]);
+        let member =
+            |(at, node): (usize, &Node)| format!("kit-{at}=http://{host}:{}", node.ports[1]);
         let members: Vec<_> = self.nodes.iter().enumerate().map(member).collect();
         let [client, peer] = self.nodes[at].ports.map(|port| format!("http://{host}:{port}"));
         let mut command = match &self.net {

@@ -66,7 +66,7 @@ async fn start(more: &[&str]) -> Running {
             Some(registry(&flags, place).await.at(Consul(Agent::new(addr).unwrap())))
         }
         None => None,
-        #[expect(unreachable_patterns, reason = "there is etcd where it is built")]
+        #[cfg(feature = "etcd")]
         Some(other) => panic!("{other:?}"),
     };
     let task = tokio::spawn(async move {

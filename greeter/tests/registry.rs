@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[allow(dead_code, reason = "others ask more of it")]
 #[path = "memory/agent.rs"]
 mod agent;
 

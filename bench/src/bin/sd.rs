@@ -140,7 +140,7 @@ fn timed<T>(
 fn decode(times: Option<u64>) -> Result<(), BoxError> {
     let body = answer()?;
     let (told, port) = oneshot::channel();
-    thread::spawn(move || serve(body, told));
+    thread::spawn(move || serve(&body, told));
     let runtime = kit_bench::runtime()?;
     let port = runtime.block_on(port)?;
     let agent = Agent::new(&format!("127.0.0.1:{port}"))?.size(64 << 20);
@@ -155,7 +155,7 @@ fn decode(times: Option<u64>) -> Result<(), BoxError> {
     say("")
 }
 
-fn serve(body: Bytes, told: oneshot::Sender<u16>) -> Result<(), BoxError> {
+fn serve(body: &Bytes, told: oneshot::Sender<u16>) -> Result<(), BoxError> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         told.send(listener.local_addr()?.port()).map_err(|_| "nobody asks")?;

@@ -18,6 +18,7 @@ pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 /// What stands outside of blocks.
+#[allow(dead_code, reason = "not every test looks at links")]
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.lines().filter(move |line| {
@@ -28,6 +29,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The targets of links that are not elsewhere.
+#[allow(dead_code, reason = "not every test looks at links")]
 pub(crate) fn links(text: &str) -> Vec<String> {
     // A link may go over the end of a line.
     let prose = prose(text).collect::<Vec<_>>().join("\n");

@@ -77,8 +77,7 @@ fn the_grpc_port_is_checked_in_its_own_protocol() {
     let checked = until(Duration::from_secs(15), "the first check", || {
         let reply = get(&consul, "/v1/agent/checks")?;
         let body = &reply[reply.find('{')?..];
-        let checks: Value =
-            serde_json::Deserializer::from_str(body).into_iter().next()?.ok()?;
+        let checks: Value = serde_json::Deserializer::from_str(body).into_iter().next()?.ok()?;
         let of_grpc = |check: &&Value| check["ServiceName"] == format!("{service}-grpc");
         let check = checks.as_object()?.values().find(of_grpc)?.clone();
         (check["Output"] != "").then_some(check)
@@ -152,7 +151,8 @@ fn answer(mut stream: TcpStream) {
         r#"{"healthy":true}"#
     };
     let length = body.len();
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close";
     let _ = write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}");
 }
 
