@@ -223,3 +223,47 @@ mod suite {
         testing::registers(&Consul).await.unwrap();
     }
 }
+
+/// Answers each check as it is told to.
+async fn ill() -> (Address, tokio::sync::watch::Sender<&'static str>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().try_into().unwrap();
+    let (say, status) = tokio::sync::watch::channel("200 OK");
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let status = *status.borrow();
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, say)
+}
+
+#[tokio::test]
+#[ignore = "needs Consul at KIT_CONSUL_ADDR"]
+async fn one_whose_check_fails_goes_and_comes_again_when_it_passes() {
+    let service = service();
+    let of_passing = watch(&service);
+    let of_all = Watch::spawn(Instancer::new(agent(), &*service));
+    let (mut passing, mut all) = (of_passing.instances(), of_all.instances());
+    let (address, say) = ill().await;
+    let check = HttpCheck::new(format!("http://{address}/health")).interval(SECOND);
+    let registrar = Registrar::new(agent(), Instance::new(&*service, address)).check(check);
+    let kept = Keeper::new(registrar).register().await.unwrap();
+    let seen = passing.wait_for(|seen| seen.instances.len() == 1);
+    timeout(SECOND, seen).await.unwrap().unwrap();
+    say.send_replace("503 Service Unavailable");
+    let gone = passing.wait_for(|seen| seen.instances.is_empty());
+    timeout(SECOND * 5, gone).await.unwrap().unwrap();
+    let critical =
+        all.wait_for(|seen| matches!(&*seen.instances, [one] if one.health == Health::Critical));
+    timeout(SECOND * 5, critical).await.unwrap().unwrap();
+    say.send_replace("200 OK");
+    let back = passing.wait_for(|seen| seen.instances.len() == 1);
+    timeout(SECOND * 5, back).await.unwrap().unwrap();
+    kept.deregister().await.unwrap();
+}
