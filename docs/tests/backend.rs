@@ -60,12 +60,12 @@ impl Registry for Folder {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_follows_as_every_registry_must() {
     testing::follows(&Folder(tempfile::tempdir().unwrap())).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_registers_as_every_registry_must() {
     testing::registers(&Folder(tempfile::tempdir().unwrap())).await.unwrap();
 }

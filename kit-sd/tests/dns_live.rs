@@ -90,3 +90,60 @@ async fn what_is_registered_is_found_by_its_addresses() {
     assert_eq!(found.instances[0].address.to_string(), "127.0.0.1:9001");
     registrars[0].deregister().await.unwrap();
 }
+
+#[cfg(feature = "testing")]
+mod suite {
+    use super::*;
+    use kit_sd::{
+        dns::Timing,
+        testing::{self, Backend, Keeps},
+    };
+
+    /// Consul, as its DNS shows it.
+    struct Dns(Agent);
+
+    impl Backend for Dns {
+        type Instancer = Srv<Resolver>;
+
+        fn instancer(&self, service: &str) -> Self::Instancer {
+            let often = Duration::from_millis(100);
+            Srv::new(resolver(), format!("{service}.service.consul."))
+                .service(service)
+                .resolve(Family::Any)
+                .timing(Timing::new().min_ttl(often).max_negative_ttl(often))
+        }
+
+        async fn put(&self, instance: &Instance) {
+            let registrar = Registrar::new(self.0.clone(), instance.clone());
+            registrar.register(instance.health).await.unwrap();
+        }
+
+        async fn remove(&self, instance: &Instance) {
+            Registrar::new(self.0.clone(), instance.clone()).deregister().await.unwrap();
+        }
+
+        /// Records have a place, a priority and a weight, and nothing else.
+        fn keeps(&self) -> Keeps {
+            Keeps {
+                id: false,
+                tags: false,
+                metadata: false,
+                version: false,
+                zone: false,
+                weight: true,
+                health: false,
+            }
+        }
+
+        fn patience(&self) -> Duration {
+            SOON
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs Consul's DNS at KIT_CONSUL_DNS_ADDR"]
+    async fn it_follows_as_every_registry_must() {
+        let agent = Agent::new(&variable("KIT_CONSUL_ADDR")).unwrap();
+        testing::follows(&Dns(agent)).await.unwrap();
+    }
+}

@@ -327,3 +327,64 @@ async fn nothing_is_read_before_it_runs_and_nothing_after_it_is_dropped() {
     sleep(SECOND * 5).await;
     assert_eq!((ports(&hello), hello.snapshot().state.name()), (vec![1], "stale"));
 }
+
+#[cfg(feature = "testing")]
+mod suite {
+    use super::*;
+    use kit_sd::{
+        Instance,
+        testing::{self, Backend},
+    };
+    use serde_json::{Value, json};
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    /// A file with the instances of several services.
+    struct Shared(File, Mutex<BTreeMap<String, Value>>);
+
+    impl Shared {
+        fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Value>)) {
+            let mut all = self.1.lock().unwrap();
+            change(&mut all);
+            let instances: Vec<_> = all.values().collect();
+            self.0.write(&json!({ "instances": instances }).to_string());
+        }
+    }
+
+    impl Backend for Shared {
+        type Instancer = Instancer;
+
+        fn instancer(&self, service: &str) -> Instancer {
+            Instancer::new(service, &self.0.path).every(Duration::from_millis(100))
+        }
+
+        async fn put(&self, instance: &Instance) {
+            let mut one = json!({
+                "id": instance.id,
+                "service": instance.service,
+                "address": instance.address.to_string(),
+                "tags": instance.tags,
+                "metadata": instance.metadata,
+                "weight": instance.weight,
+                "health": instance.health.name(),
+            });
+            let facts = [("version", &instance.version), ("zone", &instance.zone)];
+            for (name, value) in facts {
+                if let Some(value) = value {
+                    one[name] = json!(value);
+                }
+            }
+            self.change(|all| _ = all.insert(instance.id.clone(), one));
+        }
+
+        async fn remove(&self, instance: &Instance) {
+            self.change(|all| _ = all.remove(&instance.id));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_follows_as_every_registry_must() {
+        let shared = Shared(File::named("all.json"), Mutex::default());
+        shared.change(|_| {});
+        testing::follows(&shared).await.unwrap();
+    }
+}
