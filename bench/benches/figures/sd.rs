@@ -31,7 +31,7 @@ const CASES: [Case; 4] = [
         job: "read",
         often: (10_000, 30_000),
         bar: Some(20.0),
-        instructions: 0.0,
+        instructions: 10.3,
         chunk: 100.0,
     },
     Case {
@@ -47,7 +47,7 @@ const CASES: [Case; 4] = [
         job: "shared",
         often: (3, 9),
         bar: Some(1e6),
-        instructions: 0.0,
+        instructions: 2_054_108.5,
         chunk: 1.0,
     },
     Case {
