@@ -590,6 +590,15 @@ fn help_and_version_go_before_mistakes() {
     }
 }
 
+#[test]
+fn a_filter_of_the_log_that_its_reader_would_panic_on_is_a_mistake() {
+    let filter = " \u{112c2}%`\u{f88}\u{1f201}.\u{17bdd}=/\u{a5}";
+    let said = read_in("", &[("GREETER_LOG", filter)]).unwrap_err();
+    assert_eq!(said.lines().len(), 1, "{said}");
+    assert!(said.lines()[0].contains("GREETER_LOG"), "{said}");
+    assert!(said.lines()[0].contains("write info"), "{said}");
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_makes_it_panic(

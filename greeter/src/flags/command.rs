@@ -36,9 +36,16 @@ impl Reader<'_> {
         let drain_delay = self.value(&DRAIN_DELAY, duration);
         let drain_delay = drain_delay.unwrap_or(Duration::from_secs(registry.is_some().into()));
         let drain_timeout = self.value(&DRAIN_TIMEOUT, duration);
-        let log = self.value(&LOG, |value| match EnvFilter::try_new(value) {
-            Ok(_) => Ok(value.to_owned()),
-            Err(error) => Err(format!("{error}: write info, or info,access=warn")),
+        let log = self.value(&LOG, |value| {
+            let hint = "write info, or info,access=warn";
+            // The filter's own reader panics in the middle of a longer letter.
+            if !value.is_ascii() {
+                return Err(format!("a target and a level are ASCII: {hint}"));
+            }
+            match EnvFilter::try_new(value) {
+                Ok(_) => Ok(value.to_owned()),
+                Err(error) => Err(format!("{error}: {hint}")),
+            }
         });
         let log_format = self.value(&LOG_FORMAT, |value| value.parse().map_err(str::to_owned));
         for (one, other) in [(&http, &grpc), (&http, &debug), (&grpc, &debug)] {
