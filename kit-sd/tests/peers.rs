@@ -99,8 +99,9 @@ fn every_case_has_its_test() {
             // A head, or what is under it.
             _ => continue,
         };
-        let text = fs::read_to_string(tests.join(file)).unwrap_or_else(|_| panic!("{file}: {row}"));
-        assert!(text.contains(&format!("fn {test}()")), "{file} has no {test}: {row}");
+        let source =
+            fs::read_to_string(tests.join(file)).unwrap_or_else(|_| panic!("{file}: {row}"));
+        assert!(source.contains(&format!("fn {test}()")), "{file} has no {test}: {row}");
         rows += 1;
     }
     assert!(rows > 55, "{rows} rows");
