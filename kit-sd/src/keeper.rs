@@ -2,6 +2,7 @@ use crate::{
     Backoff, Health, NotRegistered, Registrar, Registration, RegistrationStatus, Status,
     error::chain,
     owned::Owned,
+    pace::Pace,
     race::{First, race},
 };
 use std::{error::Error, fmt, future::pending, pin::Pin, sync::Arc, time::Duration};
@@ -273,6 +274,7 @@ async fn checking(
 
 impl<R: Registrar> Keeping<R> {
     async fn run(mut self) -> Result<(), BoxError> {
+        let mut losses = Pace::new();
         let mut next = if self.status.borrow().registered {
             // Just registered in the foreground.
             self.next_period()
@@ -282,7 +284,13 @@ impl<R: Registrar> Keeping<R> {
         loop {
             match self.wait(next).await {
                 Woken::Stopped => break,
-                Woken::Lost => self.forgotten(),
+                Woken::Lost => {
+                    self.forgotten();
+                    // One that takes the instance and does not know it is
+                    // not told without end.
+                    losses.wait().await;
+                    losses.round(false);
+                }
                 Woken::Due | Woken::Changed => {}
             }
             next = self.step().await;

@@ -99,7 +99,6 @@ mod instancer;
 mod instances;
 mod keeper;
 mod owned;
-#[cfg(any(feature = "consul", feature = "dns", feature = "etcd", feature = "file"))]
 mod pace;
 #[cfg(feature = "probe")]
 mod probe;

@@ -561,3 +561,41 @@ async fn a_registry_that_says_it_lost_the_instance_has_it_back_at_once() {
     assert!(lost.elapsed() < Duration::from_millis(10));
     assert_eq!(registry.says(), ["passing", "passing"]);
 }
+
+/// A registry that takes an instance, and says at once that it lost it.
+struct Lying(Telling);
+
+impl Registrar for Lying {
+    type Error = Refused;
+
+    fn instance(&self) -> &Instance {
+        self.0.instance()
+    }
+
+    async fn register(&self, health: Health) -> Result<(), Refused> {
+        self.0.register(health).await
+    }
+
+    async fn renew(&self, health: Health) -> Result<bool, Refused> {
+        self.0.renew(health).await
+    }
+
+    fn period(&self) -> Duration {
+        self.0.period()
+    }
+
+    async fn deregister(&self) -> Result<(), Refused> {
+        self.0.deregister().await
+    }
+
+    async fn lost(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_lies_about_a_loss_is_told_ten_times_a_second_at_most() {
+    let registry = Telling::new(true);
+    let _kept = Keeper::new(Lying(registry.clone())).spawn();
+    sleep(SECOND * 10).await;
+    let told = registry.says().len();
+    assert!((90..=112).contains(&told), "{told}");
+}

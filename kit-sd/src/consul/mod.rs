@@ -28,8 +28,9 @@
 //! milliseconds later. The index of such a query begins at 0 again when it
 //! goes back, and after every failure, for an agent that was restarted counts
 //! anew and would block on the old one; an answer with index 0 is none.
-//! Queries that are answered at once are held to ten a second. A service
-//! without an address of its own is reached at its node's.
+//! Queries that are answered at once are held to ten a second, or to fifty
+//! where each answer brings another set. A service without an address of its
+//! own is reached at its node's.
 //!
 //! A wiped registry says that there are no instances, under a lower index: its
 //! answer is [doubtful](crate::Doubt), and the instances stay until they have
