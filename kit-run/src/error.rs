@@ -91,20 +91,24 @@ impl fmt::Display for Error {
 // The errors are told by `Display`, since there may be several: no `source`.
 impl std::error::Error for Error {}
 
+/// An error and its causes, on one line.
+pub(crate) fn described(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        said.push_str(": ");
+        said.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    said
+}
+
 // ===== impl Failure =====
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed { name, error } => {
-                write!(f, "{name} failed: {error}")?;
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    write!(f, ": {cause}")?;
-                    source = cause.source();
-                }
-                Ok(())
-            }
+            Self::Failed { name, error } => write!(f, "{name} failed: {}", described(&**error)),
             Self::Panicked { name, message } if message.is_empty() => write!(f, "{name} panicked"),
             Self::Panicked { name, message } => write!(f, "{name} panicked: {message}"),
             Self::Overran { name, limit } => write!(f, "{name} took longer than {limit:?}"),

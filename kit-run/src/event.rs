@@ -9,6 +9,16 @@ pub enum Event<'a> {
     Stopping(Reason<'a>),
     /// A phase of the shutdown begins.
     Phase(&'a str),
+    /// A second signal ends the shutdown here: what still runs is dropped next.
+    /// It is the time to say what that is.
+    Forced(Signal),
+    /// The reload hook begins.
+    Reloading,
+    /// The reload hook ended well.
+    Reloaded,
+    /// The reload hook failed, or panicked, with this message; the group runs
+    /// on.
+    NotReloaded(&'a str),
 }
 
 /// Why a group stops.
@@ -32,6 +42,10 @@ impl fmt::Display for Event<'_> {
         match self {
             Self::Stopping(reason) => write!(f, "stopping: {reason}"),
             Self::Phase(name) => write!(f, "stopping: {name}"),
+            Self::Forced(signal) => write!(f, "stopping now: a second signal, {signal}"),
+            Self::Reloading => f.write_str("reloading"),
+            Self::Reloaded => f.write_str("reloaded"),
+            Self::NotReloaded(why) => write!(f, "not reloaded: {why}"),
         }
     }
 }

@@ -1,4 +1,6 @@
-use crate::{Error, Event, Failure, Outcome, Reason, Signal, Signals, outcome::BoxError};
+use crate::{
+    Error, Event, Failure, Outcome, Reason, Signal, Signals, outcome::BoxError, reload::Reload,
+};
 use std::{
     any::Any,
     borrow::Cow,
@@ -28,6 +30,7 @@ pub struct Group {
     phases: Vec<Phase>,
     until: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     signals: Option<Signals>,
+    reload: Option<Reload>,
     limit: Duration,
     on_event: Option<OnEvent>,
 }
@@ -54,6 +57,7 @@ impl Group {
             phases: Vec::new(),
             until: None,
             signals: None,
+            reload: None,
             limit: LIMIT,
             on_event: None,
         }
@@ -111,6 +115,22 @@ impl Group {
         self
     }
 
+    /// Runs `hook` at each SIGHUP, which the [signals](Self::signals) must
+    /// [listen](Signals::and_hangup) for: to read certificates or a
+    /// configuration anew.
+    ///
+    /// One run at a time; who asks during one gets one more after it. That it
+    /// failed, or panicked, is an [event](Self::on_event) and nothing more: what
+    /// was read before stays. The shutdown drops it.
+    pub fn on_reload<F, R>(mut self, mut hook: F) -> Self
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output: Outcome> + Send + 'static,
+    {
+        self.reload = Some(Reload::new(move || work(hook())));
+        self
+    }
+
     /// Stops the group when `asked` ends; the last one given counts.
     pub fn until(mut self, asked: impl Future<Output = ()> + Send + 'static) -> Self {
         self.until = Some(Box::pin(asked));
@@ -146,14 +166,16 @@ impl Group {
     ///
     /// Outside a tokio runtime.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { actors, phases, until, signals, limit, on_event } = self;
+        let Self { actors, phases, until, signals, reload, limit, on_event } = self;
         let hear = |event: Event<'_>| on_event.iter().for_each(|hear| hear(event));
-        let mut running = Running::start(actors, signals);
+        let mut running = Running::start(actors, signals, reload);
 
         running.first_end(until, &hear).await;
+        running.reload = None;
         let end = Instant::now().checked_add(limit);
         let forced = running.stop(phases, end, &hear).await;
         if let Some(signal) = forced {
+            hear(Event::Forced(signal));
             running.failures.push(Failure::Forced { signal });
         }
         let cut = running.live.drain(..).filter(|live| !live.background);
@@ -193,6 +215,7 @@ struct Running {
     actors: JoinSet<Result<(), BoxError>>,
     live: Vec<Live>,
     signals: Option<Signals>,
+    reload: Option<Reload>,
     signalled: bool,
     failures: Vec<Failure>,
 }
@@ -213,14 +236,14 @@ enum Waited<T> {
 // ===== impl Running =====
 
 impl Running {
-    fn start(actors: Vec<Actor>, signals: Option<Signals>) -> Self {
+    fn start(actors: Vec<Actor>, signals: Option<Signals>, reload: Option<Reload>) -> Self {
         let mut set = JoinSet::new();
         let live = actors.into_iter().map(|Actor { name, work, background }| {
             let task = set.spawn(work);
             Live { task, name, background }
         });
         let live = live.collect();
-        Self { actors: set, live, signals, signalled: false, failures: Vec::new() }
+        Self { actors: set, live, signals, reload, signalled: false, failures: Vec::new() }
     }
 
     /// Waits for what ends the group.
@@ -234,6 +257,9 @@ impl Running {
                 self.signalled = true;
                 hear(Event::Stopping(Reason::Signal(signal)));
                 return Poll::Ready(());
+            }
+            if let Some(reload) = &mut self.reload {
+                reload.poll(cx, hear);
             }
             if until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready()) {
                 hear(Event::Stopping(Reason::Asked));
@@ -331,12 +357,18 @@ impl Running {
         .await
     }
 
+    /// Takes notice of signals, and returns one that asks to stop.
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
-        if let Some(signals) = &mut self.signals {
+        while let Some(signals) = &mut self.signals {
             match signals.poll(cx) {
+                Poll::Ready(Some(Signal::Hangup)) => {
+                    if let Some(reload) = &mut self.reload {
+                        reload.ask();
+                    }
+                }
                 Poll::Ready(Some(signal)) => return Poll::Ready(signal),
                 Poll::Ready(None) => self.signals = None,
-                Poll::Pending => {}
+                Poll::Pending => return Poll::Pending,
             }
         }
         Poll::Pending
@@ -371,7 +403,7 @@ fn failure(name: Name, result: Result<Result<(), BoxError>, JoinError>) -> Optio
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("").to_owned()
 }

@@ -58,6 +58,9 @@
 //! All of it has 30 s by default ([`limit`](Group::limit)): a phase that begins
 //! later is skipped, and an actor that still runs is dropped.
 //!
+//! At SIGHUP a [hook](Group::on_reload) reads anew what may change while the
+//! process runs, where the program asks for it.
+//!
 //! # Which order
 //!
 //! Readiness off and deregister, so that nobody new comes; wait until watchers
@@ -74,6 +77,7 @@ mod error;
 mod event;
 mod group;
 mod outcome;
+mod reload;
 mod signals;
 
 pub use self::{

@@ -4,7 +4,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// What asks a process to stop.
+/// What asks a process to stop, or to reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signal {
@@ -12,6 +12,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, by which an init system or an orchestrator stops a process.
     Terminate,
+    /// SIGHUP, which asks to read the configuration anew, not to stop.
+    Hangup,
 }
 
 /// Where a [`Group`](crate::Group) hears that it is to stop; [`signals`] makes
@@ -36,6 +38,7 @@ enum Source {
     Process {
         interrupt: tokio::signal::unix::Signal,
         terminate: tokio::signal::unix::Signal,
+        hangup: Option<tokio::signal::unix::Signal>,
     },
     #[cfg(windows)]
     Process {
@@ -63,6 +66,7 @@ pub fn signals() -> io::Result<Signals> {
         Ok(Signals(Source::Process {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: None,
         }))
     }
     #[cfg(windows)]
@@ -74,15 +78,43 @@ pub fn signals() -> io::Result<Signals> {
 // ===== impl Signals =====
 
 impl Signals {
+    /// Listens for SIGHUP too, for [`on_reload`](crate::Group::on_reload); does
+    /// nothing where there is none.
+    ///
+    /// Unless this is called SIGHUP ends the process, as it does by default
+    /// when its terminal is closed.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to set a handler.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or in one without I/O.
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is nothing to set"))]
+    pub fn and_hangup(mut self) -> io::Result<Self> {
+        #[cfg(unix)]
+        if let Source::Process { hangup, .. } = &mut self.0 {
+            use tokio::signal::unix::{SignalKind, signal};
+            *hangup = Some(signal(SignalKind::hangup())?);
+        }
+        Ok(self)
+    }
+
     /// `None` says that no more will come.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Signal>> {
         match &mut self.0 {
             #[cfg(unix)]
-            Source::Process { interrupt, terminate } => {
+            Source::Process { interrupt, terminate, hangup } => {
                 if interrupt.poll_recv(cx).is_ready() {
-                    Poll::Ready(Some(Signal::Interrupt))
-                } else {
-                    terminate.poll_recv(cx).map(|_| Some(Signal::Terminate))
+                    return Poll::Ready(Some(Signal::Interrupt));
+                }
+                if terminate.poll_recv(cx).is_ready() {
+                    return Poll::Ready(Some(Signal::Terminate));
+                }
+                match hangup {
+                    Some(hangup) => hangup.poll_recv(cx).map(|_| Some(Signal::Hangup)),
+                    None => Poll::Pending,
                 }
             }
             #[cfg(windows)]
@@ -107,6 +139,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
         })
     }
 }

@@ -387,3 +387,96 @@ fn a_group_shows_its_names() {
     let debug = format!("{group:?}");
     assert!(debug.contains("http") && debug.contains("drain"), "{debug}");
 }
+
+// ----- reload
+
+#[tokio::test(start_paused = true)]
+async fn sighup_reloads_and_a_reload_that_fails_stops_nothing() {
+    let log = Log::default();
+    let (sender, signals) = mpsc::channel(8);
+    let mut runs = 0;
+    let group = Group::new()
+        .signals(signals)
+        .actor("http", pending::<()>())
+        .on_reload(move || {
+            runs += 1;
+            async move {
+                sleep(SECOND).await;
+                match runs {
+                    1 => Ok(()),
+                    2 => Err(io::Error::other("no such file")),
+                    _ => panic!("of the third"),
+                }
+            }
+        })
+        .limit(Duration::ZERO)
+        .on_event({
+            let log = log.clone();
+            move |event| log.say(&event.to_string())
+        });
+    let running = tokio::spawn(group.run());
+    sender.send(Signal::Hangup).await.unwrap();
+    sleep(SECOND / 2).await;
+    // Twice while it runs is once more.
+    sender.send(Signal::Hangup).await.unwrap();
+    sender.send(Signal::Hangup).await.unwrap();
+    sleep(SECOND * 3).await;
+    sender.send(Signal::Hangup).await.unwrap();
+    sleep(SECOND * 3).await;
+    let reloads = [
+        "reloading",
+        "reloaded",
+        "reloading",
+        "not reloaded: no such file",
+        "reloading",
+        "not reloaded: it panicked: of the third",
+    ];
+    assert_eq!(log.all(), reloads);
+    assert!(!running.is_finished());
+    sender.send(Signal::Terminate).await.unwrap();
+    assert!(running.await.unwrap().is_err());
+    assert_eq!(log.all()[reloads.len()..], ["stopping: SIGTERM"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sighup_is_no_second_signal() {
+    let (sender, signals) = mpsc::channel(8);
+    let log = Log::default();
+    let group = Group::new().signals(signals).on_reload(|| async {}).on_shutdown(
+        "drain",
+        SECOND * 5,
+        log.later("drained", SECOND * 2),
+    );
+    let running = tokio::spawn(group.run());
+    for signal in [Signal::Terminate, Signal::Hangup, Signal::Hangup] {
+        sender.send(signal).await.unwrap();
+        sleep(SECOND / 4).await;
+    }
+    running.await.unwrap().unwrap();
+    assert_eq!(log.all(), ["drained"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_end_is_told_before_anything_is_dropped() {
+    let log = Log::default();
+    let (sender, signals) = mpsc::channel(8);
+    let held = Dropped(log.clone(), "http dropped");
+    let group = Group::new()
+        .signals(signals)
+        .actor("http", async move {
+            let _held = held;
+            pending::<()>().await;
+        })
+        .on_event({
+            let log = log.clone();
+            move |event| log.say(&event.to_string())
+        });
+    let running = tokio::spawn(group.run());
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        sender.send(signal).await.unwrap();
+        sleep(SECOND / 4).await;
+    }
+    assert!(running.await.unwrap().unwrap_err().is_forced());
+    let told = ["stopping: SIGTERM", "stopping now: a second signal, SIGINT", "http dropped"];
+    assert_eq!(log.all(), told);
+}
