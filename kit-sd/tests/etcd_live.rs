@@ -560,3 +560,57 @@ mod suite {
         testing::registers(&Suite).await.unwrap();
     }
 }
+
+#[cfg(feature = "etcd-tls")]
+mod tls {
+    use super::*;
+    use std::fs;
+
+    fn file(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls/");
+        fs::read(folder.to_owned() + name).unwrap()
+    }
+
+    fn member() -> String {
+        let address = env::var("KIT_ETCD_TLS_ADDR").expect("set KIT_ETCD_TLS_ADDR to host:port");
+        format!("https://{address}")
+    }
+
+    #[tokio::test]
+    #[ignore = "needs etcd with TLS at KIT_ETCD_TLS_ADDR"]
+    async fn an_instance_is_found_by_mutual_tls() {
+        let (chain, key) = (file("client.pem"), file("client.key"));
+        let identity = Some((&*chain, &*key));
+        let cluster = Etcd::new([member()]).unwrap().tls(&file("authority.pem"), identity, None);
+        let service = service();
+        let watch = follow(Instancer::new(cluster.clone(), &*service));
+        let mut seen = watch.instances();
+        sees(&mut seen, SECOND * 5, &[]).await;
+        let registration =
+            Keeper::new(Registrar::new(cluster, instance(&service, 1))).register().await.unwrap();
+        sees(&mut seen, SECOND, &[1]).await;
+        registration.deregister().await.unwrap();
+        sees(&mut seen, SECOND, &[]).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "needs etcd with TLS at KIT_ETCD_TLS_ADDR"]
+    async fn whoever_is_not_trusted_learns_nothing() {
+        let (chain, key) = (file("client.pem"), file("client.key"));
+        let identity = Some((&*chain, &*key));
+        let strange = file("elsewhere.pem");
+        let of = |authorities: &[u8], identity, name| {
+            Etcd::new([member()]).unwrap().tls(authorities, identity, name).limit(SECOND * 2)
+        };
+        let authority = file("authority.pem");
+        let mistaken = [
+            ("no certificate of ours", of(&authority, None, None)),
+            ("another authority", of(&strange, identity, None)),
+            ("another name", of(&authority, identity, Some("elsewhere.test"))),
+        ];
+        for (what, cluster) in mistaken {
+            assert!(cluster.list("/kit/").await.is_err(), "{what}");
+        }
+        assert!(of(&authority, identity, Some("localhost")).list("/kit/").await.is_ok());
+    }
+}

@@ -21,6 +21,8 @@ use crate::{
 
 const FOLDER: &str = "target/tools/etcd";
 const OUT: &str = "target/xtask";
+/// Those that `cargo xtask certificates` writes.
+const CERTIFICATES: &str = "kit-transport/http/tests/tls";
 /// A release with etcd 3.4.
 const SUITE: &str = "bookworm";
 /// It answers in about a second, once most of its nodes are there.
@@ -37,16 +39,28 @@ pub(crate) fn provide(bounds: &Bounds) -> Result<PathBuf> {
 pub(crate) struct Etcd {
     /// Where its nodes answer clients.
     pub(crate) addrs: Vec<SocketAddr>,
+    /// Where they say, without TLS, how they are.
+    health: Vec<SocketAddr>,
     nodes: Vec<Group>,
     // After the nodes that write there.
     _data: TempDir,
 }
 
 impl Etcd {
+    /// Starts `nodes` nodes, which answer plainly.
     pub(crate) fn start(program: &Path, nodes: usize, bounds: &Bounds) -> Result<Self> {
+        Self::start_by("http", program, nodes, bounds)
+    }
+
+    /// Starts one node, which speaks TLS with clients that have a certificate, those of the tests.
+    pub(crate) fn start_tls(program: &Path, bounds: &Bounds) -> Result<Self> {
+        Self::start_by("https", program, 1, bounds)
+    }
+
+    fn start_by(scheme: &str, program: &Path, nodes: usize, bounds: &Bounds) -> Result<Self> {
         // Another process may take a port between our look and a node's: then it ends, and the next has new ones.
         for attempt in 1.. {
-            let mut etcd = Self::launch(program, nodes)?;
+            let mut etcd = Self::launch(scheme, program, nodes)?;
             match etcd.ready(bounds)? {
                 true => return Ok(etcd),
                 false if attempt < 3 => {}
@@ -55,22 +69,24 @@ impl Etcd {
         }
         let mut said = String::new();
         for node in 0..nodes {
-            said.push_str(&fs::read_to_string(log(node))?);
+            said.push_str(&fs::read_to_string(log(scheme, node))?);
         }
         Err(format!("etcd did not start; it said:\n{said}").into())
     }
 
-    fn launch(program: &Path, nodes: usize) -> Result<Self> {
+    fn launch(scheme: &str, program: &Path, nodes: usize) -> Result<Self> {
         fs::create_dir_all(OUT)?;
         let data = tempfile::Builder::new().prefix("etcd").tempdir_in(OUT)?;
-        let ports = free_ports(2 * nodes)?;
-        let (clients, peers) = ports.split_at(nodes);
+        let ports = free_ports(3 * nodes)?;
+        let (clients, others) = ports.split_at(nodes);
+        let (peers, health) = others.split_at(nodes);
         let members = members(peers);
         let mut started = Vec::new();
-        for (node, (client, peer)) in clients.iter().zip(peers).enumerate() {
-            let log = File::create(log(node))?;
-            let (client, peer) =
-                (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        for node in 0..nodes {
+            let log = File::create(log(scheme, node))?;
+            let client = format!("{scheme}://127.0.0.1:{}", clients[node]);
+            let peer = format!("http://127.0.0.1:{}", peers[node]);
+            let health = format!("http://127.0.0.1:{}", health[node]);
             let mut command = Command::new(program);
             command
                 .args(["--name", &name(node), "--initial-cluster", &members])
@@ -78,8 +94,18 @@ impl Etcd {
                 .arg(data.path().join(name(node)))
                 .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
                 .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+                .args(["--listen-metrics-urls", &health])
                 .stdout(log.try_clone()?)
                 .stderr(log);
+            if scheme == "https" {
+                let file = |name: &str| Path::new(CERTIFICATES).join(name);
+                command
+                    .arg("--client-cert-auth")
+                    .arg("--trusted-ca-file")
+                    .arg(file("authority.pem"));
+                command.arg("--cert-file").arg(file("server.pem"));
+                command.arg("--key-file").arg(file("server.key"));
+            }
             // What the environment says of another etcd is not meant for this one.
             for (variable, _) in std::env::vars_os() {
                 if variable.to_string_lossy().starts_with("ETCD_") {
@@ -88,8 +114,10 @@ impl Etcd {
             }
             started.push(Group::start(&mut command)?);
         }
-        let addrs = clients.iter().map(|port| (Ipv4Addr::LOCALHOST, *port).into()).collect();
-        Ok(Self { addrs, nodes: started, _data: data })
+        let at =
+            |ports: &[u16]| ports.iter().map(|port| (Ipv4Addr::LOCALHOST, *port).into()).collect();
+        let (addrs, health) = (at(clients), at(health));
+        Ok(Self { addrs, health, nodes: started, _data: data })
     }
 
     /// Waits until every node knows a leader: before that it answers nothing.
@@ -102,7 +130,7 @@ impl Etcd {
                 }
             }
             bounds.check()?;
-            if self.addrs.iter().all(|addr| health(*addr).is_ok_and(|reply| is_healthy(&reply))) {
+            if self.health.iter().all(|addr| health(*addr).is_ok_and(|reply| is_healthy(&reply))) {
                 return Ok(true);
             }
             thread::sleep(Duration::from_millis(50));
@@ -121,8 +149,8 @@ fn name(node: usize) -> String {
     format!("kit-{node}")
 }
 
-fn log(node: usize) -> PathBuf {
-    Path::new(OUT).join(format!("etcd-{node}.log"))
+fn log(scheme: &str, node: usize) -> PathBuf {
+    Path::new(OUT).join(format!("etcd-{scheme}-{node}.log"))
 }
 
 /// What each node is told of all.

@@ -5,7 +5,9 @@
 //!
 //! - `KIT_CONSUL_ADDR`: host and port of a Consul agent,
 //! - `KIT_CONSUL_DNS_ADDR`: IP and port of its DNS,
-//! - `KIT_ETCD_ADDR`: host and port of an etcd,
+//! - `KIT_CONSUL_CLUSTER`: three Consul servers, each `host:port=pid`, with commas,
+//! - `KIT_ETCD_ADDR`: host and port of each of three etcd nodes, with commas,
+//! - `KIT_ETCD_TLS_ADDR`: host and port of an etcd that speaks TLS with those who have a certificate,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
 //! - `KIT_PROMTOOL`: Prometheus' promtool.
@@ -24,7 +26,7 @@ use crate::{
     apt,
     clock::Stopwatch,
     consul,
-    consul::Consul,
+    consul::{Cluster, Consul},
     consulrs, deploy, etcd,
     etcd::Etcd,
     process::{Bounds, Group},
@@ -66,22 +68,32 @@ pub(crate) fn test() -> Result {
             &bounds,
         )
     })?;
-    let consul = step("consul", || {
+    let (consul, cluster) = step("consul", || {
         let program = consul::provide(&bounds)?;
         let consul = Consul::start(&program, &bounds)?;
-        println!("{} listens on {}", program.display(), consul.addr);
-        Ok(consul)
+        let cluster = Cluster::start(&program, &bounds)?;
+        println!(
+            "{} listens on {}; three on {}",
+            program.display(),
+            consul.addr,
+            cluster.servers()
+        );
+        Ok((consul, cluster))
     })?;
-    let etcd = step("etcd", || {
+    let (etcd, etcd_tls) = step("etcd", || {
         let program = etcd::provide(&bounds)?;
-        let etcd = Etcd::start(&program, 1, &bounds)?;
-        println!("{} listens on {}", program.display(), etcd.addresses());
-        Ok(etcd)
+        let etcd = Etcd::start(&program, 3, &bounds)?;
+        let tls = Etcd::start_tls(&program, &bounds)?;
+        let (addresses, tls_address) = (etcd.addresses(), tls.addresses());
+        println!("{} listens on {addresses}, by TLS on {tls_address}", program.display());
+        Ok((etcd, tls))
     })?;
-    let environment: [(&str, OsString); 6] = [
+    let environment: [(&str, OsString); 8] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
+        ("KIT_CONSUL_CLUSTER", cluster.servers().into()),
         ("KIT_ETCD_ADDR", etcd.addresses().into()),
+        ("KIT_ETCD_TLS_ADDR", etcd_tls.addresses().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
         ("KIT_PROMTOOL", promtool.into()),
@@ -100,7 +112,7 @@ pub(crate) fn test() -> Result {
         }
         bounds.check()?;
     }
-    drop((consul, etcd));
+    drop((consul, cluster, etcd, etcd_tls));
     println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
     linted?;
     adapted?;
@@ -129,7 +141,7 @@ struct Test {
 
 /// The tests of the workspace, with what a plain `cargo test` leaves out, since its build wants protoc.
 fn workspace() -> Command {
-    cargo(["test", "--workspace", "--features", "kit-sd/etcd,greeter/etcd"])
+    cargo(["test", "--workspace", "--features", "kit-sd/etcd-tls,greeter/etcd"])
 }
 
 /// Builds what a `cargo test` would run, and lists the live tests in there.

@@ -104,6 +104,11 @@ impl Group {
         }
     }
 
+    /// The number of the process that was started, and of its group.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.0.try_wait()
     }
