@@ -26,6 +26,7 @@ pages! {
     "metrics" Metrics,
     "discovery" Discovery,
     "running" Running,
+    "security-defaults" SecurityDefaults,
 }
 
 #[cfg(doctest)]

@@ -2,8 +2,9 @@
 
 use http::Extensions;
 use kit_endpoint::Kind;
+use kit_run::Event;
 use kit_sd::RegistrationStatus;
-use kit_serve::Incident;
+use kit_serve::{Handle, Incident};
 use kit_transport::{Call, End, Hook, Observer, Outcome, RequestId};
 use std::{fmt, io, net::IpAddr, str::FromStr};
 use tracing::Subscriber;
@@ -44,6 +45,15 @@ pub struct Line {
     route: Option<String>,
     peer: Option<IpAddr>,
     request_id: Option<RequestId>,
+}
+
+/// Says which requests are cut, when a second signal cuts them.
+pub fn forced(event: Event<'_>, servers: &[Handle]) {
+    if matches!(event, Event::Forced(_)) {
+        for request in servers.iter().flat_map(Handle::in_flight) {
+            tracing::warn!("cut: {request}");
+        }
+    }
 }
 
 /// Sends events to standard error, those that `filter` lets through.

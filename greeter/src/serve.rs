@@ -61,6 +61,7 @@ pub async fn serve<L: Listener, B: Backend>(
     let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
     let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
+    let in_flight = [of_http.clone(), of_grpc.clone()];
 
     say(ports.addresses)?;
     ready.send_replace(true);
@@ -82,7 +83,10 @@ pub async fn serve<L: Listener, B: Backend>(
             http.and(grpc)
         })
         .on_shutdown("debug off", SECOND, async move { of_debug.drain_within(SECOND / 2).await })
-        .on_event(|event| tracing::info!("{event}"))
+        .on_event(move |event| {
+            tracing::info!("{event}");
+            log::forced(event, &in_flight);
+        })
         .run()
         .await?)
 }

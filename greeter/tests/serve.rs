@@ -17,7 +17,7 @@ use greeter::{
     pb::{GreetingRequest, GreetingResponse, GreetingsRequest, greeter_client::GreeterClient},
     registry::{Consul, Registry},
     serve::serve,
-    service::{LONGEST_NAME, MOST_NAMES},
+    service::LONGEST_NAME,
 };
 use hyper_util::rt::TokioIo;
 use kit_endpoint::Request;
@@ -426,9 +426,9 @@ async fn what_does_not_finish_is_cut_and_told() {
 async fn events_in_flight_are_finished() {
     let running = start(&[]).await;
     let mut stream = running.http.connect().unwrap();
-    // More than the pipe takes, and as much as a query may have.
-    let name = "a".repeat(LONGEST_NAME);
-    let query = vec![format!("name={name}"); MOST_NAMES].join("&");
+    // More than the pipe takes, and no more than a request line may have.
+    let (name, names) = ("a".repeat(LONGEST_NAME), 30);
+    let query = vec![format!("name={name}"); names].join("&");
     let request = format!("GET /greetings?{query} HTTP/1.1\r\nhost: greeter\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut first = [0; 12];
@@ -437,7 +437,7 @@ async fn events_in_flight_are_finished() {
     running.signal(Signal::Terminate);
     running.http.closed().await;
     let reply = rest(stream).await;
-    assert_eq!(reply.matches(&format!("Hello, {name}!")).count(), MOST_NAMES);
+    assert_eq!(reply.matches(&format!("Hello, {name}!")).count(), names);
     assert!(reply.ends_with("\r\n0\r\n\r\n"), "it is cut");
     running.end().await.unwrap();
 }
@@ -553,6 +553,22 @@ async fn the_end_is_logged_step_by_step() {
     for (line, step) in lines.iter().zip(steps) {
         assert!(line.contains(&format!("\"stopping: {step}\"")), "{step}: {line}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_end_says_what_it_cuts() {
+    quiet::quiet();
+    let written = Written::default();
+    let _until_the_end =
+        tracing::subscriber::set_default(subscriber("warn", Format::Logfmt, written.clone()));
+    let running = begun(&[], None, Ok(())).await;
+    let (_say, _replies) = running.chat().await;
+    running.signal(Signal::Terminate);
+    running.until_it_is_not_ready().await;
+    running.signal(Signal::Interrupt);
+    running.end().await.unwrap_err();
+    let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("cut: POST /greeter.v1.Greeter/Chat from unix after "), "{log}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,6 @@ impl Reload {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, hear: &impl Fn(Event<'_>)) {
         loop {
             match self.running.poll_join_next(cx) {
-                Poll::Pending => return,
                 Poll::Ready(Some(Ok(Ok(())))) => hear(Event::Reloaded),
                 Poll::Ready(Some(Ok(Err(error)))) => {
                     hear(Event::NotReloaded(&described(&*error)));
@@ -48,7 +47,7 @@ impl Reload {
                     hear(Event::Reloading);
                     self.running.spawn((self.hook)());
                 }
-                Poll::Ready(None) => return,
+                Poll::Ready(None) | Poll::Pending => return,
             }
         }
     }

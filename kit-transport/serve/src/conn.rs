@@ -1,13 +1,14 @@
 //! What a connection's tasks share with each other and with the handle.
 
-use crate::{peek::Protocol, shared::Stats, slots::Slots};
+use crate::{Refusal, shared::Stats, slots::Slots, wire::Protocol};
 use kit_endpoint::Peer;
 use std::{
+    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
     },
-    task::Waker,
+    task::{Poll, Waker},
     thread,
 };
 use tokio::time::Instant;
@@ -20,18 +21,42 @@ pub(crate) struct Conn {
     /// A connection is a task of its own, so its waker stays the same.
     waker: OnceLock<Waker>,
     protocol: AtomicU8,
+    /// Bits, which the connection's own task alone writes.
+    flags: AtomicU8,
+    /// Why the peer is turned away.
+    refusal: OnceLock<Refusal>,
     read: AtomicU64,
+    written: AtomicU64,
     /// Calls begun.
     called: AtomicU64,
+    /// When the last one began, in milliseconds on the server's clock.
+    begun: AtomicU64,
     /// Calls in flight.
     active: AtomicU32,
 }
+
+/// The peer was waited for when we last looked: a part of a body is to come.
+const OWING: u8 = 1;
+/// The peer takes nothing more for now.
+const BLOCKED: u8 = 2;
+/// A part of a head came.
+const IN_HEAD: u8 = 4;
+/// What follows is not HTTP/1.
+const UPGRADED: u8 = 8;
+/// Nothing more is read for hyper.
+const STOPPED: u8 = 16;
+/// A refusal is being said.
+const TURNING: u8 = 32;
+/// It is closed on our side, and what still comes is thrown away.
+const LINGERING: u8 = 64;
 
 /// One call in flight; it is over when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Call {
     conn: Arc<Conn>,
     slot: usize,
+    /// Odd while the peer has to take what it was given before it gets more.
+    turn: u64,
 }
 
 // ===== impl Conn =====
@@ -44,8 +69,12 @@ impl Conn {
             stats,
             waker: OnceLock::new(),
             protocol: AtomicU8::new(0),
+            flags: AtomicU8::new(0),
+            refusal: OnceLock::new(),
             read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             called: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             active: AtomicU32::new(0),
         }
     }
@@ -55,8 +84,93 @@ impl Conn {
         let slot = self.slots.claim(request.method().as_str(), request.uri().path(), since);
         // Calls begin in the connection's task only, so nobody adds meanwhile.
         self.called.store(self.called() + 1, Ordering::Relaxed);
+        self.begun.store(since, Ordering::Relaxed);
         self.active.fetch_add(1, Ordering::Relaxed);
-        Call { conn: Arc::clone(self), slot }
+        Call { conn: Arc::clone(self), slot, turn: 0 }
+    }
+
+    /// When the last call began, in milliseconds on the server's clock.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn flag(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+
+    fn set(&self, flag: u8, is: bool) {
+        let flags = self.flags.load(Ordering::Relaxed);
+        let set = if is { flags | flag } else { flags & !flag };
+        self.flags.store(set, Ordering::Relaxed);
+    }
+
+    /// hyper wants a part of a body that the peer has not sent.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.flag(OWING)
+    }
+
+    pub(crate) fn set_owing(&self, is: bool) {
+        self.set(OWING, is);
+    }
+
+    /// The peer does not take what is written.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.flag(BLOCKED)
+    }
+
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.flag(IN_HEAD)
+    }
+
+    pub(crate) fn set_in_head(&self, is: bool) {
+        self.set(IN_HEAD, is);
+    }
+
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.flag(UPGRADED)
+    }
+
+    pub(crate) fn set_upgraded(&self) {
+        self.set(UPGRADED, true);
+    }
+
+    /// Nothing is read for hyper any more: a refusal is due, or a body is late.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.flag(STOPPED)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.set(STOPPED, true);
+    }
+
+    /// Turns the peer away as soon as nothing else is to be written.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        _ = self.refusal.set(refusal);
+        self.stop();
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get().copied()
+    }
+
+    /// A refusal may be said now, and is not.
+    pub(crate) fn may_turn(&self) -> bool {
+        self.is_stopped()
+            && !self.flag(TURNING | BLOCKED)
+            && self.active() == 0
+            && self.refusal().is_some()
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.flag(LINGERING)
+    }
+
+    pub(crate) fn set_lingering(&self) {
+        self.set(LINGERING, true);
+    }
+
+    pub(crate) fn set_turning(&self) {
+        self.set(TURNING, true);
     }
 
     pub(crate) fn called(&self) -> u64 {
@@ -73,6 +187,22 @@ impl Conn {
 
     pub(crate) fn add_read(&self, bytes: usize) {
         self.read.store(self.read() + bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Takes notice of an attempt to write.
+    pub(crate) fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending => self.set(BLOCKED, true),
+            Poll::Ready(Ok(bytes)) => {
+                self.set(BLOCKED, false);
+                self.written.store(self.written() + *bytes as u64, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -110,6 +240,31 @@ impl Conn {
 
 // ===== impl Call =====
 
+impl Call {
+    pub(crate) fn conn(&self) -> &Conn {
+        &self.conn
+    }
+
+    /// The reply is with the service: it is asked for more.
+    pub(crate) fn ours(&mut self) {
+        if self.turn & 1 == 1 {
+            self.pass();
+        }
+    }
+
+    /// The reply is with the peer: it was given a part.
+    pub(crate) fn theirs(&mut self) {
+        if self.turn & 1 == 0 {
+            self.pass();
+        }
+    }
+
+    fn pass(&mut self) {
+        self.turn += 1;
+        self.conn.slots.set_turn(self.slot, self.turn);
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
         self.conn.slots.release(self.slot);
@@ -123,8 +278,4 @@ impl Drop for Call {
             self.conn.wake();
         }
     }
-}
-
-impl<E> kit_endpoint::Guard<E> for Call {
-    fn end(self, _: Result<Option<&http::HeaderMap>, &E>) {}
 }

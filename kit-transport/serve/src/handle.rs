@@ -1,4 +1,5 @@
 use crate::{
+    Refusal,
     phase::Waiting,
     shared::{Command, Shared},
 };
@@ -168,6 +169,16 @@ impl Inspect for Handle {
         ];
         for (name, help, count) in counters {
             inspector.counter(name, help, labels, count.get());
+        }
+        for (index, reason) in Refusal::NAMES.into_iter().enumerate() {
+            let mut labels = labels.to_vec();
+            labels.push(("reason", reason));
+            inspector.counter(
+                "serve_refusals_total",
+                "Peers turned away before the service saw anything.",
+                &labels,
+                stats.refusals(index).get(),
+            );
         }
         for waiting in Waiting::ALL {
             let mut labels = labels.to_vec();

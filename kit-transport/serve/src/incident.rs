@@ -1,4 +1,4 @@
-use crate::Waiting;
+use crate::{Refusal, Waiting};
 use kit_endpoint::Peer;
 use std::{error::Error, fmt, io};
 
@@ -32,6 +32,14 @@ pub enum Incident<'a> {
         /// What did not come.
         waiting: Waiting,
     },
+    /// A peer was turned away before the service saw anything.
+    #[non_exhaustive]
+    Refused {
+        /// Who is at its other end.
+        peer: Peer,
+        /// Why.
+        refusal: Refusal,
+    },
 }
 
 // ===== impl Incident =====
@@ -51,6 +59,9 @@ impl fmt::Display for Incident<'_> {
             }
             Self::TimedOut { peer, waiting } => {
                 write!(f, "connection of {peer} closed: waited too long for {waiting}")
+            }
+            Self::Refused { peer, refusal } => {
+                write!(f, "{peer} refused with {}: {refusal}", refusal.status().as_u16())
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! [`serve`] takes a listener and a service and speaks HTTP/1 and HTTP/2 with
 //! whoever connects. It is one line in place of `axum::serve(listener, app)`,
-//! and what that leaves open is closed: a peer that sends nothing, or a head
-//! one byte at a time, is gone after 10 s; connections have a number; a stop
-//! loses no request that the server has received. Any `Service<http::Request<Incoming>>` will do: an
+//! and what that leaves open is closed: a peer that sends nothing, or a head or
+//! a body one byte at a time, or that does not read its reply, is gone after
+//! 10 s; connections, heads and bodies have a size; a request that does not say
+//! clearly what host it is for is refused; a stop loses no request. Any `Service<http::Request<Incoming>>` will do: an
 //! `axum::Router`, tonic's `Routes`, both on one port, or a function. No other
 //! crate of the kit is needed.
 //!
@@ -57,8 +58,8 @@
 //!
 //! HTTP/2 goes from the sniff to idle, and is idle while no stream is open. A
 //! request is in flight from its head until hyper has taken the end of its
-//! reply; it has no time-out here, since only the service knows how long it
-//! may take.
+//! reply. How long the service takes has no limit here, since only it knows;
+//! what the peer takes has: a body that is owed, a reply that is not read.
 //!
 //! # Defaults
 //!
@@ -66,12 +67,34 @@
 //! |---|---|---|
 //! | [first bytes](Server::sniff_timeout) | 10 s | as the head; hyper-util waits without end |
 //! | [head](Server::head_timeout) | 10 s | a choice: ample for a head over a bad link, where hyper allows 30 s and nginx (`client_header_timeout`) 60 s |
+//! | [body](Server::body_rate), [reply](Server::reply_rate) | 240 B/s, or 10 s of patience | the rate is Kestrel's (`MinRequestBodyDataRate`), its patience 5 s |
 //! | [idle](Server::idle_timeout) | 75 s | nginx's `keepalive_timeout`; longer than the 60 s of AWS's load balancers, which must be the first to close |
+//! | [age](Server::max_age) | none | gRPC's `MAX_CONNECTION_AGE` (proposal A9) |
+//! | [quiet time](Server::drain_quiet) of a drain | 2 s | a choice: a request may be on its way for so long |
 //! | [connections](Server::max_connections) | 10,000 | a choice: about 210 MB when all have served a request and idle; raise the process's limit of open files to match |
+//! | [connections of one address](Server::max_connections_per_peer) | any | behind a proxy all come from one |
+//! | [request line](Server::max_uri) | 8 KiB | RFC 9110 (section 4.1) asks for 8,000 bytes at least; nginx's `large_client_header_buffers` |
+//! | [head](Server::max_head) | 16 KiB | Node.js' and hyper's HTTP/2 header list |
+//! | [fields](Server::max_fields) of a head | 100 | hyper's, and Apache's `LimitRequestFields` |
+//! | [body](Server::max_body) that says its length | 30,000,000 bytes | Kestrel's `MaxRequestBodySize` |
 //! | [HTTP/2 streams](Server::max_streams) | 200 | hyper's; RFC 9113 asks for at least 100 |
+//! | [HTTP/2 resets](Server::max_pending_resets) not yet seen | 20 | h2's, since CVE-2023-44487 |
+//! | [HTTP/2 frame](Server::max_frame) | 16 KiB | RFC 9113's |
 //! | [HTTP/2 ping](Server::ping) | 20 s, 20 s | the time-out is gRPC's (proposal A8); the interval finds a peer that vanished before its requests pile up |
-//! | HTTP/1 head | 64 KiB | a choice: a sixth of hyper's, which is far above any honest head |
-//! | HTTP/2 header list | 16 KiB | hyper's |
+//!
+//! hyper's own limits stay above these. What is turned away is told why where
+//! HTTP has a word for it ([`Refusal`]), by problem details (RFC 9457), and
+//! counted; then the connection lingers for half a second, so that the word
+//! arrives.
+//!
+//! # Which host
+//!
+//! Before the service sees a request: over HTTP/1.1 it has exactly one `Host`,
+//! which is a name or an address with or without a port, and is the target's
+//! where the target has one; `CONNECT` and `*` are for a service that
+//! [wants them](Server::any_target). All else is 400: a router and a proxy in
+//! front that read it each in its own way are what attacks are made of
+//! (RFC 9112, section 3.2).
 //!
 //! At the limit of connections the loop stops accepting until one closes, so
 //! that newcomers wait in the kernel's backlog, which is bounded too, and cost
@@ -81,12 +104,12 @@
 //!
 //! # Stopping
 //!
-//! [`Handle::drain`] closes the listener, tells each connection to close
-//! (`Connection: close` with the next reply over HTTP/1, GOAWAY over HTTP/2)
-//! and waits for what is in flight; an idle connection closes at once, so that
-//! a request which is then on its way over it is not received: over HTTP/1 the
-//! peer sees the connection close without a reply, as it may at any time, and
-//! sends it again if it may be repeated.
+//! [`Handle::drain`] lets nobody new in, accepts who had come, and closes the
+//! listener; it tells each connection to close (`Connection: close` with the
+//! next reply over HTTP/1, GOAWAY over HTTP/2) and waits for what is in flight.
+//! An HTTP/1 connection without a request is not cut, since one may be on its
+//! way: it is closed with the reply to that request, or after a
+//! [quiet time](Server::drain_quiet).
 //! [`Handle::drain_within`] sets a limit, and lists what was cut.
 //! [`Handle::in_flight`] lists who is still waited for. Dropping the server
 //! cuts everything. An upgraded connection (WebSocket) belongs to the service,
@@ -109,21 +132,29 @@
 mod call;
 mod conn;
 mod connection;
+mod forwarded;
+mod framing;
 mod handle;
+mod host;
 mod incident;
 mod limits;
 mod listener;
-mod peek;
+mod pace;
 mod phase;
+mod refusal;
+mod reply;
 mod server;
 mod shared;
 mod slots;
+mod wire;
 
 pub use self::{
     handle::{Cut, Handle, InFlight},
+    host::HostFault,
     incident::Incident,
-    listener::Listener,
+    listener::{Bind, Listener},
     phase::Waiting,
+    refusal::Refusal,
     server::{Server, serve},
 };
 #[doc(no_inline)]

@@ -2,7 +2,7 @@ use kit_endpoint::Peer;
 use std::{future::Future, io, net::SocketAddr};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 /// Where connections come from.
@@ -32,6 +32,10 @@ pub trait Listener: Send + 'static {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
+    /// A byte written to a connection is a byte to the peer: nothing is agreed
+    /// on before, as by TLS. Only then is a connection too many told so.
+    const PLAIN: bool = true;
+
     /// Waits for the next connection.
     ///
     /// Dropping the future must lose no connection. What takes long, as a
@@ -43,6 +47,15 @@ pub trait Listener: Send + 'static {
     /// No error ends the accept loop. One that tells of a single connection is
     /// passed over; after any other it waits, 100 ms at first and 1 s at most.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+
+    /// Lets nobody new in, if it can, and says whether those who came already
+    /// are still to be accepted. It is called once, when the server stops
+    /// accepting; the listener is dropped as soon as nobody came for 50 ms.
+    ///
+    /// By default it is dropped at once.
+    fn stop(&mut self) -> bool {
+        false
+    }
 
     /// Returns the address that it listens on, if it has one.
     fn local_addr(&self) -> Option<SocketAddr> {
@@ -64,8 +77,103 @@ impl Listener for TcpListener {
         Ok((stream, Peer::Ip(peer)))
     }
 
+    /// On Linux the kernel drops the first packet of whoever comes now, who
+    /// sends it again and meets the next listener of the port; else who comes
+    /// between the last accept and the close would be reset.
+    fn stop(&mut self) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // Where it is not allowed, the gap is as small as it can be.
+            _ = socket2::SockRef::from(&*self).attach_filter(&NO_SYN);
+        }
+        true
+    }
+
     fn local_addr(&self) -> Option<SocketAddr> {
         Self::local_addr(self).ok()
+    }
+}
+
+/// Drops a TCP segment with SYN and without ACK, which begins a connection; of
+/// those that are begun, and inherit it, none has such a segment.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+static NO_SYN: [socket2::SockFilter; 5] = [
+    // The flags, in byte 13 of the header (RFC 9293, section 3.1).
+    socket2::SockFilter::new(0x30, 0, 0, 13),
+    socket2::SockFilter::new(0x54, 0, 0, 0x12),
+    socket2::SockFilter::new(0x15, 0, 1, 0x02),
+    socket2::SockFilter::new(0x06, 0, 0, 0),
+    socket2::SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
+/// How a TCP socket listens.
+///
+/// ```
+/// # async fn bind() -> std::io::Result<()> {
+/// let listener = kit_serve::Bind::new().reuse_port(true).listen(([0, 0, 0, 0], 9110).into())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bind {
+    backlog: u32,
+    reuse_port: bool,
+}
+
+// ===== impl Bind =====
+
+impl Bind {
+    /// As tokio's `TcpListener::bind`: a backlog of 1024, `SO_REUSEADDR` on
+    /// Unix, so that a port can be bound again at once, and no `SO_REUSEPORT`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { backlog: 1024, reuse_port: false }
+    }
+
+    /// Lets so many connections wait to be accepted: 1024 by default. The
+    /// system may have a lower bound of its own (`net.core.somaxconn`).
+    #[must_use]
+    pub const fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Shares the port with other sockets that do so too (`SO_REUSEPORT`), as
+    /// those of the next version of a program: not by default, since it hides
+    /// that a port is taken. Unix alone knows it.
+    #[must_use]
+    pub const fn reuse_port(mut self, shared: bool) -> Self {
+        self.reuse_port = shared;
+        self
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    ///
+    /// When the address can't be had.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O.
+    pub fn listen(self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        #[cfg(unix)]
+        {
+            socket.set_reuseaddr(true)?;
+            socket.set_reuseport(self.reuse_port)?;
+        }
+        socket.bind(address)?;
+        socket.listen(self.backlog)
+    }
+}
+
+impl Default for Bind {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -78,6 +186,10 @@ impl Listener for tokio::net::UnixListener {
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
         let (stream, _) = Self::accept(self).await?;
         Ok((stream, Peer::Unix))
+    }
+
+    fn stop(&mut self) -> bool {
+        true
     }
 }
 

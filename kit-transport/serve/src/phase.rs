@@ -1,6 +1,6 @@
 //! What a connection is waiting for, and how long it may.
 
-use crate::{limits::Limits, peek::Protocol};
+use crate::{limits::Limits, wire::Protocol};
 use std::{fmt, time::Duration};
 
 /// What a connection was waiting for when its time was over.
@@ -11,8 +11,14 @@ pub enum Waiting {
     Sniff,
     /// The rest of a request's head.
     Head,
+    /// More of a request's body, in HTTP/1.
+    Body,
+    /// The peer to take more of a reply.
+    Reply,
     /// The next request.
     Idle,
+    /// The last call of a connection that is too old.
+    Age,
     /// The peer's part in closing the connection.
     Close,
 }
@@ -28,24 +34,38 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) protocol: Protocol,
-    /// Calls in flight.
-    pub(crate) active: u32,
+    /// A call is in flight, or its reply, which the peer has not taken.
+    pub(crate) busy: bool,
     /// A call began since the last look.
     pub(crate) called: bool,
     /// Bytes came since the last look.
     pub(crate) read: bool,
+    pub(crate) ends: Ends,
+}
+
+/// Whether a connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// It does.
+    No,
     /// It is to be closed as soon as nothing is in flight.
-    pub(crate) closing: bool,
+    Idle,
+    /// Nothing that comes matters any more.
+    Now,
 }
 
 // ===== impl Phase =====
 
 impl Phase {
     pub(crate) const fn next(self, seen: Seen) -> Self {
-        if seen.active > 0 {
+        if seen.busy {
             return Self::Busy;
         }
-        let idle = Self::Waiting(if seen.closing { Waiting::Close } else { Waiting::Idle });
+        let idle = match seen.ends {
+            Ends::No => Self::Waiting(Waiting::Idle),
+            Ends::Idle => Self::Waiting(Waiting::Close),
+            Ends::Now => return Self::Waiting(Waiting::Close),
+        };
         match (self, seen.protocol) {
             (_, Protocol::Unknown) => self,
             // A call came and went.
@@ -65,13 +85,17 @@ impl Phase {
 // ===== impl Waiting =====
 
 impl Waiting {
-    pub(crate) const ALL: [Self; 4] = [Self::Sniff, Self::Head, Self::Idle, Self::Close];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Sniff, Self::Head, Self::Body, Self::Reply, Self::Idle, Self::Age, Self::Close];
 
     pub(crate) const fn limit(self, limits: &Limits) -> Duration {
         match self {
             Self::Sniff => limits.sniff,
             Self::Head | Self::Close => limits.head,
+            Self::Body => limits.body.patience,
+            Self::Reply => limits.reply.patience,
             Self::Idle => limits.idle,
+            Self::Age => limits.age_grace,
         }
     }
 
@@ -79,7 +103,10 @@ impl Waiting {
         match self {
             Self::Sniff => "sniff",
             Self::Head => "head",
+            Self::Body => "body",
+            Self::Reply => "reply",
             Self::Idle => "idle",
+            Self::Age => "age",
             Self::Close => "close",
         }
     }
@@ -90,7 +117,10 @@ impl fmt::Display for Waiting {
         f.write_str(match self {
             Self::Sniff => "the first bytes",
             Self::Head => "the head of a request",
+            Self::Body => "the body of a request",
+            Self::Reply => "the peer to take the reply",
             Self::Idle => "the next request",
+            Self::Age => "its last requests, being too old",
             Self::Close => "the peer to close",
         })
     }
@@ -101,7 +131,7 @@ mod tests {
     use super::*;
 
     const QUIET: Seen =
-        Seen { protocol: Protocol::Http1, active: 0, called: false, read: false, closing: false };
+        Seen { protocol: Protocol::Http1, busy: false, called: false, read: false, ends: Ends::No };
 
     #[test]
     fn head_and_idle_are_told_apart() {
@@ -111,7 +141,8 @@ mod tests {
         assert_eq!(sniff.next(Seen { protocol: Protocol::Unknown, ..QUIET }), sniff);
         assert_eq!(sniff.next(Seen { read: true, ..QUIET }), head);
         assert_eq!(head.next(Seen { read: true, ..QUIET }), head);
-        assert_eq!(head.next(Seen { active: 1, called: true, ..QUIET }), Phase::Busy);
+        assert_eq!(head.next(Seen { busy: true, called: true, ..QUIET }), Phase::Busy);
+        assert_eq!(Phase::Busy.next(Seen { busy: true, ..QUIET }), Phase::Busy);
         assert_eq!(Phase::Busy.next(QUIET), idle);
         assert_eq!(idle.next(QUIET), idle);
         assert_eq!(idle.next(Seen { read: true, ..QUIET }), head);
@@ -131,16 +162,26 @@ mod tests {
         let idle = Phase::Waiting(Waiting::Idle);
         assert_eq!(Phase::Waiting(Waiting::Sniff).next(http2), idle);
         assert_eq!(idle.next(http2), idle);
-        assert_eq!(idle.next(Seen { active: 2, ..http2 }), Phase::Busy);
+        assert_eq!(idle.next(Seen { busy: true, ..http2 }), Phase::Busy);
     }
 
     #[test]
     fn what_is_closing_waits_for_the_peer_to_close() {
-        let closing = Seen { closing: true, ..QUIET };
+        let closing = Seen { ends: Ends::Idle, ..QUIET };
         let close = Phase::Waiting(Waiting::Close);
         assert_eq!(Phase::Busy.next(closing), close);
         assert_eq!(Phase::Waiting(Waiting::Idle).next(closing), close);
         assert_eq!(close.next(closing), close);
         assert_eq!(Phase::Waiting(Waiting::Head).next(closing), Phase::Waiting(Waiting::Head));
+    }
+
+    #[test]
+    fn who_is_turned_away_waits_for_nothing_but_the_close() {
+        let stopped = Seen { ends: Ends::Now, read: true, ..QUIET };
+        let close = Phase::Waiting(Waiting::Close);
+        for phase in [Phase::Busy, Phase::Waiting(Waiting::Head), close] {
+            assert_eq!(phase.next(stopped), close);
+        }
+        assert_eq!(close.next(Seen { busy: true, ..stopped }), Phase::Busy);
     }
 }

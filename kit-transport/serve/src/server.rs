@@ -1,12 +1,14 @@
 use crate::{
-    Cut, Handle, Incident, Listener,
-    call::Counted,
+    Cut, Handle, Incident, Listener, Refusal,
+    call::{Counted, Guards},
     conn::Conn,
     connection::{Connection, Ended},
-    limits::{HTTP1_BUFFER, HTTP2_HEADERS, Limits},
+    forwarded::Proxies,
+    limits::{ABOVE, LEAST_BUFFER, Limits},
     listener::is_of_one_connection,
-    peek::Peek,
+    pace::Rate,
     shared::{Command, Shared},
+    wire::Wire,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -15,6 +17,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use ipnet::IpNet;
 use std::{
     error::Error,
     fmt,
@@ -26,17 +29,26 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tower_service::Service;
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type OnIncident = Arc<dyn Fn(Incident<'_>) + Send + Sync>;
-
+/// Kestrel's `MaxRequestBodySize`.
+const MAX_BODY: u64 = 30_000_000;
+/// How many fields of a head hyper takes unless it is told.
+const HYPER_FIELDS: usize = 100;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long nobody came when there is nobody left in the backlog, and how long
+/// one that is filled on and on is accepted from.
+const REST: Duration = Duration::from_millis(50);
+const REST_IN_ALL: Duration = Duration::from_secs(1);
+/// How long a peer may take to hear that it is refused.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Serves `service` over HTTP/1 and HTTP/2 to all who connect to `listener`.
 ///
@@ -60,7 +72,7 @@ where
         listener,
         service,
         limits: Limits::default(),
-        on_incident: None,
+        guards: Guards { any_target: false, max_body: MAX_BODY, proxies: Proxies::default() },
         handle,
         commands,
         running,
@@ -74,7 +86,7 @@ pub struct Server<L, S> {
     listener: L,
     service: S,
     limits: Limits,
-    on_incident: Option<OnIncident>,
+    guards: Guards,
     handle: Handle,
     commands: watch::Receiver<Command>,
     running: watch::Sender<()>,
@@ -90,8 +102,9 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Closes an HTTP/1 connection that began a request and in `limit` has not
-    /// sent its whole head: 10 s by default, [`Duration::MAX`] for never.
+    /// Answers an HTTP/1 peer that began a request and in `limit` has not sent
+    /// its whole head with 408, and closes the connection: 10 s by default,
+    /// [`Duration::MAX`] for never.
     ///
     /// It is also how long a peer may take to close its side.
     pub const fn head_timeout(mut self, limit: Duration) -> Self {
@@ -103,6 +116,56 @@ impl<L, S> Server<L, S> {
     /// default, [`Duration::MAX`] for never.
     pub const fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit;
+        self
+    }
+
+    /// Closes an HTTP/1 connection whose peer owes a body, and sends it slower
+    /// than `bytes` a second, when that has cost `patience`: 240 B/s and 10 s by
+    /// default, [`Duration::MAX`] for never.
+    ///
+    /// Only the time counts in which the service waits for more of the body;
+    /// each byte buys some back, up to `patience`. The service hears an error
+    /// in the body first, and has half a second to answer. Over HTTP/2 bodies
+    /// have no such rate, since a stream of requests may be silent: there the
+    /// deadline of the call bounds it.
+    ///
+    /// Set it to never for bodies over HTTP/1 that are silent for long.
+    pub const fn body_rate(mut self, bytes: u32, patience: Duration) -> Self {
+        self.limits.body = Rate { bytes, patience };
+        self
+    }
+
+    /// Closes a connection whose peer takes its replies slower than `bytes` a
+    /// second, when that has cost `patience`: 240 B/s and 10 s by default,
+    /// [`Duration::MAX`] for never.
+    ///
+    /// Only the time counts in which the connection can't be written to. Over
+    /// HTTP/2 it is closed too when its peer lets none of its replies go on for
+    /// the [idle time-out](Self::idle_timeout), or up to one and a half of it: there
+    /// the windows of the replies hide how fast it reads.
+    pub const fn reply_rate(mut self, bytes: u32, patience: Duration) -> Self {
+        self.limits.reply = Rate { bytes, patience };
+        self
+    }
+
+    /// Closes each connection at about this age, which moves the clients of a
+    /// balancer to instances that are new: never by default.
+    ///
+    /// At `age`, a tenth more or less so that not all go at once, the peer is
+    /// told as in a drain, and new requests go elsewhere; `grace` later what is
+    /// still in flight is cut. Both are gRPC's (proposal A9), and so are their
+    /// defaults.
+    pub const fn max_age(mut self, age: Duration, grace: Duration) -> Self {
+        self.limits.age = Some(age);
+        self.limits.age_grace = grace;
+        self
+    }
+
+    /// Leaves an HTTP/1 connection without a request open for this long after a
+    /// drain began, since a request may be on its way: 2 s by default. It is
+    /// closed with the reply to that request, or then.
+    pub const fn drain_quiet(mut self, quiet: Duration) -> Self {
+        self.limits.quiet = quiet;
         self
     }
 
@@ -128,6 +191,50 @@ impl<L, S> Server<L, S> {
         self
     }
 
+    /// Refuses connections of an address that has `limit` with 503: no limit by
+    /// default, since behind a proxy all come from one.
+    ///
+    /// # Panics
+    ///
+    /// When `limit` is 0.
+    pub fn max_connections_per_peer(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "a peer needs at least 1 connection");
+        self.limits.of_peer = Some(limit);
+        self
+    }
+
+    /// Lets the request line of HTTP/1 have so many bytes, the longest of which
+    /// is the URI: 8 KiB by default. More is answered with 414, and so is a URI
+    /// of 64 KiB, more than which no `http::Uri` holds.
+    pub const fn max_uri(mut self, bytes: usize) -> Self {
+        self.limits.heads.line = bytes;
+        self
+    }
+
+    /// Lets the head of a request have so many bytes, over HTTP/2 as its header
+    /// list: 16 KiB by default. More is answered with 431.
+    pub fn max_head(mut self, bytes: usize) -> Self {
+        self.limits.heads.head = bytes;
+        self.limits.header_list = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Lets the head of an HTTP/1 request have so many fields: 100 by default.
+    /// More is answered with 431.
+    pub const fn max_fields(mut self, fields: usize) -> Self {
+        self.limits.heads.fields = fields;
+        self
+    }
+
+    /// Lets a body have so many bytes, if it says its length: 30,000,000 by
+    /// default, `u64::MAX` for any. More is answered with 413.
+    ///
+    /// Of a body that says no length only the service knows how much it wants.
+    pub const fn max_body(mut self, bytes: u64) -> Self {
+        self.guards.max_body = bytes;
+        self
+    }
+
     /// Lets an HTTP/2 connection have `limit` requests in flight: 200 by
     /// default. Who has more waits.
     pub const fn max_streams(mut self, limit: u32) -> Self {
@@ -135,10 +242,47 @@ impl<L, S> Server<L, S> {
         self
     }
 
+    /// Lets an HTTP/2 peer have `limit` streams that it has reset and the server
+    /// has not yet seen: 20 by default. Who has more is told to go away
+    /// (CVE-2023-44487).
+    pub const fn max_pending_resets(mut self, limit: usize) -> Self {
+        self.limits.resets = limit;
+        self
+    }
+
+    /// Takes HTTP/2 frames of so many bytes: 16 KiB by default, which is the
+    /// least that RFC 9113 allows; it allows 16 MiB less 1 at most.
+    ///
+    /// # Panics
+    ///
+    /// When it is less or more.
+    pub fn max_frame(mut self, bytes: u32) -> Self {
+        assert!((1 << 14..1 << 24).contains(&bytes), "a frame has 16,384 to 16,777,215 bytes");
+        self.limits.frame = bytes;
+        self
+    }
+
+    /// Passes `CONNECT`, and `*` as a target, on to the service, which are
+    /// refused by default.
+    pub const fn any_target(mut self) -> Self {
+        self.guards.any_target = true;
+        self
+    }
+
+    /// Believes what peers of these networks say of whom they forward for, by
+    /// `Forwarded` (RFC 7239) or else `X-Forwarded-For`: nobody by default.
+    ///
+    /// The [`Peer`](kit_endpoint::Peer) of a request is then the nearest hop
+    /// that is in none of them; its port is 0 where the header says none.
+    pub fn trust_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.guards.proxies = Proxies::new(networks);
+        self
+    }
+
     /// Calls `hear` when something goes wrong beside the requests; the server
     /// itself logs nothing. It must not block.
-    pub fn on_incident(mut self, hear: impl Fn(Incident<'_>) + Send + Sync + 'static) -> Self {
-        self.on_incident = Some(Arc::new(hear));
+    pub fn on_incident(self, hear: impl Fn(Incident<'_>) + Send + Sync + 'static) -> Self {
+        self.handle.shared.hear.set(Arc::new(hear));
         self
     }
 
@@ -185,12 +329,12 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { listener, service, limits, on_incident, handle, commands, running } = self;
+        let Self { listener, service, limits, guards, handle, commands, running } = self;
         let acceptor = Acceptor {
             http: http(&limits),
             service,
             limits,
-            on_incident,
+            guards: Arc::new(guards),
             shared: handle.shared,
             tasks: JoinSet::new(),
         };
@@ -206,11 +350,18 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
     // hyper's own time-out does not tell a head from an idle connection, and
     // sets a timer for each request.
-    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HTTP1_BUFFER);
+    let buffer = limits.heads.head.saturating_add(ABOVE).max(LEAST_BUFFER);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(buffer);
+    // hyper allocates for each head where it is told a number, even its own.
+    if limits.heads.fields > HYPER_FIELDS {
+        http.http1().max_headers(limits.heads.fields);
+    }
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(HTTP2_HEADERS)
+        .max_pending_accept_reset_streams(limits.resets)
+        .max_frame_size(limits.frame)
+        .max_header_list_size(limits.header_list)
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong);
     http
@@ -221,7 +372,7 @@ struct Acceptor<S> {
     http: Builder<TokioExecutor>,
     service: S,
     limits: Limits,
-    on_incident: Option<OnIncident>,
+    guards: Arc<Guards>,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
@@ -261,22 +412,36 @@ where
                 Next::Asked(command) => break command,
                 Next::Accepted(Ok((io, peer))) => {
                     pause = Pause::default();
-                    self.spawn(io, peer);
+                    self.spawn::<L>(io, peer);
                 }
                 Next::Accepted(Err(error)) => {
                     self.shared.stats.accept_errors.add(1);
                     if !is_of_one_connection(&error) {
                         pause.longer();
                     }
-                    if let Some(hear) = &self.on_incident {
-                        hear(Incident::Accept { error: &error });
-                    }
+                    self.shared.hear.tell(Incident::Accept { error: &error });
                 }
                 Next::Again => pause.until = None,
             }
         };
+        if listener.stop() {
+            self.accept_rest(&mut listener).await;
+        }
         drop(listener);
         self.end(asked, commands).await
+    }
+
+    /// Accepts who came before the stop.
+    async fn accept_rest<L: Listener>(&mut self, listener: &mut L) {
+        let begun = Instant::now();
+        while begun.elapsed() < REST_IN_ALL {
+            let Ok(accepted) = timeout(REST, listener.accept()).await else { return };
+            match accepted {
+                Ok((io, peer)) => self.spawn::<L>(io, peer),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Waits for a command, the end of a connection, a new one, or the end of
@@ -309,29 +474,32 @@ where
         .await
     }
 
-    fn spawn<Io>(&mut self, io: Io, peer: kit_endpoint::Peer)
-    where
-        Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let conn = Arc::new(Conn::new(peer, Arc::clone(&self.shared.stats)));
-        let open = self.shared.open(Arc::clone(&conn));
-        let io = TokioIo::new(Peek::new(io, Arc::clone(&conn)));
-        let service = Counted::new(self.service.clone(), Arc::clone(&conn));
+    fn spawn<L: Listener>(&mut self, io: L::Io, peer: kit_endpoint::Peer) {
+        let shared = Arc::clone(&self.shared);
+        let conn = Arc::new(Conn::new(peer, Arc::clone(&shared.stats)));
+        let Some(open) = shared.open(Arc::clone(&conn), self.limits.of_peer) else {
+            shared.refused(peer, Refusal::TooManyOfPeer);
+            // A handshake is what a flood is after.
+            if L::PLAIN {
+                self.tasks.spawn(turn_away(io));
+            }
+            return;
+        };
+        let io = TokioIo::new(Wire::new(io, Arc::clone(&conn), self.limits.heads));
+        let guards = Arc::clone(&self.guards);
+        let service =
+            Counted::new(self.service.clone(), guards, Arc::clone(&conn), Arc::clone(&shared));
         let http = self.http.serve_connection_with_upgrades(io, service).into_owned();
-        let connection = Connection::new(http, self.limits, conn, Arc::clone(&self.shared), open);
-        let stats = Arc::clone(&self.shared.stats);
-        let on_incident = self.on_incident.clone();
+        let connection = Connection::new(http, self.limits, conn, Arc::clone(&shared), open);
         self.tasks.spawn(async move {
             let Err(ended) = connection.await else { return };
             if matches!(ended, Ended::Failed(_)) {
-                stats.connection_errors.add(1);
+                shared.stats.connection_errors.add(1);
             }
-            if let Some(hear) = on_incident {
-                hear(match &ended {
-                    Ended::Failed(error) => Incident::Connection { peer, error: &**error },
-                    Ended::TimedOut(waiting) => Incident::TimedOut { peer, waiting: *waiting },
-                });
-            }
+            shared.hear.tell(match &ended {
+                Ended::Failed(error) => Incident::Connection { peer, error: &**error },
+                Ended::TimedOut(waiting) => Incident::TimedOut { peer, waiting: *waiting },
+            });
         });
     }
 
@@ -372,6 +540,16 @@ where
             }
         }
     }
+}
+
+/// Says that there are too many, to a peer that has not said anything yet.
+async fn turn_away<Io: AsyncWrite + Unpin>(mut io: Io) {
+    let said = async {
+        io.write_all(&Refusal::TooManyOfPeer.http1()).await?;
+        io.shutdown().await
+    };
+    // Who does not take it is not told.
+    _ = timeout(LAST_WORD, said).await;
 }
 
 /// Keeps the loop from spinning while the listener can't accept.

@@ -43,6 +43,10 @@ struct Slot {
     /// while the request is in flight.
     version: AtomicU64,
     since: AtomicU64,
+    /// Odd while the peer has to take a part of the reply.
+    turn: AtomicU64,
+    /// What `turn` was when the connection last looked.
+    looked: AtomicU64,
     method_len: AtomicU64,
     path_len: AtomicU64,
     method: [AtomicU64; METHOD_WORDS],
@@ -90,6 +94,32 @@ impl Slots {
         }
     }
 
+    /// Says whose turn it is with the reply of the request in slot `index`.
+    pub(crate) fn set_turn(&self, index: usize, turn: u64) {
+        if index == 0 {
+            return self.first.slots[0].turn.store(turn, Ordering::Relaxed);
+        }
+        let (mut link, mut index) = (self.more.get(), index - 1);
+        while let Some(more) = link {
+            if let Some(slot) = more.block.slots.get(index) {
+                return slot.turn.store(turn, Ordering::Relaxed);
+            }
+            (link, index) = (more.next.get(), index - BLOCK);
+        }
+    }
+
+    /// Says whether every reply waits for the peer, as it did at the last look.
+    pub(crate) fn are_stalled(&self) -> bool {
+        let mut stalled = self.first.are_stalled();
+        let mut link = self.more.get();
+        while let Some(more) = link {
+            // Each is looked at, for the next time.
+            stalled &= more.block.are_stalled();
+            link = more.next.get();
+        }
+        stalled
+    }
+
     /// Calls `found` for each request in flight.
     pub(crate) fn each(&self, mut found: impl FnMut(Entry)) {
         self.first.each(&mut found);
@@ -130,6 +160,10 @@ impl<const N: usize> Block<N> {
         self.taken.fetch_and(!(1 << index), Ordering::Release);
     }
 
+    fn are_stalled(&self) -> bool {
+        self.slots.iter().fold(true, |stalled, slot| stalled & slot.is_stalled())
+    }
+
     fn each(&self, found: &mut impl FnMut(Entry)) {
         self.slots.iter().filter_map(Slot::read).for_each(found);
     }
@@ -143,9 +177,22 @@ impl Slot {
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         self.since.store(since, Ordering::Relaxed);
+        self.turn.store(0, Ordering::Relaxed);
+        self.looked.store(0, Ordering::Relaxed);
         store(&self.method, &self.method_len, method);
         store(&self.path, &self.path_len, path);
         self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// A slot without a request does not count.
+    fn is_stalled(&self) -> bool {
+        if self.version.load(Ordering::Acquire) % 4 != 2 {
+            return true;
+        }
+        let turn = self.turn.load(Ordering::Relaxed);
+        let looked = self.looked.load(Ordering::Relaxed);
+        self.looked.store(turn, Ordering::Relaxed);
+        turn & 1 == 1 && turn == looked
     }
 
     fn free(&self) {
@@ -234,6 +281,25 @@ mod tests {
         }
         assert_eq!(paths(&slots), ["/0", "/50", "/100", "/150"]);
         assert_eq!(slots.claim("GET", "/again", 0), 1);
+    }
+
+    #[test]
+    fn replies_stall_when_none_was_taken_since_the_last_look() {
+        let slots = Slots::default();
+        let requests: Vec<usize> = (0..20).map(|_| slots.claim("GET", "/", 0)).collect();
+        for slot in &requests {
+            slots.set_turn(*slot, 1);
+        }
+        assert!(!slots.are_stalled(), "the first look");
+        assert!(slots.are_stalled());
+        slots.set_turn(requests[19], 2);
+        assert!(!slots.are_stalled(), "one is with the service");
+        slots.set_turn(requests[19], 3);
+        assert!(!slots.are_stalled(), "one got on");
+        assert!(slots.are_stalled());
+        slots.set_turn(requests[0], 2);
+        slots.release(requests[0]);
+        assert!(slots.are_stalled(), "one is over");
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The bytes of a connection, noted as they pass.
 
-use crate::conn::Conn;
+use crate::{
+    Refusal,
+    conn::Conn,
+    framing::{Framing, HeadLimits},
+};
 use pin_project_lite::pin_project;
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -23,21 +28,84 @@ pub(crate) enum Protocol {
 }
 
 pin_project! {
-    /// Tells a [`Conn`] what is read from it, and nothing else.
-    pub(crate) struct Peek<Io> {
+    /// Tells a [`Conn`] what passes through it, and turns a peer away in HTTP/1
+    /// where hyper has no request to answer.
+    pub(crate) struct Wire<Io> {
         #[pin]
         io: Io,
         // How much of the preface came; `None` once that is settled.
         preface: Option<usize>,
+        framing: Framing,
+        turning: Turning,
+        // It is shut down, and lingers.
+        is_shut: bool,
         conn: Arc<Conn>,
     }
 }
 
-// ===== impl Peek =====
+/// How far a refusal is.
+#[derive(Debug)]
+enum Turning {
+    /// It waits until nothing else is to be written.
+    Due,
+    Saying {
+        text: Vec<u8>,
+        said: usize,
+    },
+    /// What the peer still sends is read, or its system would throw away what
+    /// we said with the connection (RFC 9112, section 9.6).
+    Lingering,
+}
 
-impl<Io> Peek<Io> {
-    pub(crate) const fn new(io: Io, conn: Arc<Conn>) -> Self {
-        Self { io, preface: Some(0), conn }
+// ===== impl Wire =====
+
+impl<Io> Wire<Io> {
+    pub(crate) const fn new(io: Io, conn: Arc<Conn>, limits: HeadLimits) -> Self {
+        let framing = Framing::new(limits);
+        Self { io, preface: Some(0), framing, turning: Turning::Due, is_shut: false, conn }
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite> Wire<Io> {
+    /// Says the refusal; what it reads is the end.
+    fn turn_away(
+        self: Pin<&mut Self>,
+        refusal: Refusal,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        loop {
+            match this.turning {
+                // A reply is on its way: whoever polls us looks again after it.
+                Turning::Due if this.conn.active() > 0 || this.conn.is_blocked() => {
+                    return Poll::Pending;
+                }
+                Turning::Due => {
+                    this.conn.set_turning();
+                    *this.turning = Turning::Saying { text: refusal.http1(), said: 0 };
+                }
+                Turning::Saying { text, said } => {
+                    while *said < text.len() {
+                        match ready!(this.io.as_mut().poll_write(cx, &text[*said..]))? {
+                            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                            more => *said += more,
+                        }
+                    }
+                    ready!(this.io.as_mut().poll_shutdown(cx))?;
+                    *this.turning = Turning::Lingering;
+                }
+                Turning::Lingering => {
+                    let before = buf.filled().len();
+                    ready!(this.io.as_mut().poll_read(cx, buf))?;
+                    let is_end = buf.filled().len() == before;
+                    buf.set_filled(before);
+                    if is_end {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -54,33 +122,59 @@ fn sniff(came: usize, bytes: &[u8]) -> (Option<usize>, Protocol) {
     }
 }
 
-impl<Io: AsyncRead> AsyncRead for Peek<Io> {
+impl<Io: AsyncRead + AsyncWrite> AsyncRead for Wire<Io> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.project();
+        let this = self.as_mut().project();
+        if this.conn.is_stopped() {
+            if let Some(refusal) = this.conn.refusal() {
+                return self.turn_away(refusal, cx, buf);
+            }
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the body is late")));
+        }
         let before = buf.filled().len();
-        ready!(this.io.poll_read(cx, buf))?;
+        if this.io.poll_read(cx, buf)?.is_pending() {
+            this.conn.set_owing(this.framing.is_in_body());
+            return Poll::Pending;
+        }
         let bytes = &buf.filled()[before..];
         if let Some(came) = *this.preface {
             let (rest, protocol) = sniff(came, bytes);
             *this.preface = rest;
             this.conn.set_protocol(protocol);
+            if protocol == Protocol::Http2 {
+                this.framing.lose();
+            }
         }
         this.conn.add_read(bytes.len());
+        if this.conn.is_upgraded() {
+            this.framing.lose();
+        }
+        if let Err(much) = this.framing.read(bytes) {
+            this.conn.refuse(much.refusal);
+            buf.set_filled(before + much.before);
+            if much.before == 0 {
+                return self.turn_away(much.refusal, cx, buf);
+            }
+        }
+        this.conn.set_in_head(this.framing.is_in_head());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<Io: AsyncWrite> AsyncWrite for Peek<Io> {
+impl<Io: AsyncRead + AsyncWrite> AsyncWrite for Wire<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write(cx, buf)
+        let this = self.project();
+        let written = this.io.poll_write(cx, buf);
+        this.conn.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -88,7 +182,10 @@ impl<Io: AsyncWrite> AsyncWrite for Peek<Io> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write_vectored(cx, bufs)
+        let this = self.project();
+        let written = this.io.poll_write_vectored(cx, bufs);
+        this.conn.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -99,8 +196,29 @@ impl<Io: AsyncWrite> AsyncWrite for Peek<Io> {
         self.project().io.poll_flush(cx)
     }
 
+    /// Where a part of a body is still to come, it lingers: else the system
+    /// would answer that part by a reset, which takes the reply along.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_shutdown(cx)
+        let mut this = self.project();
+        if !*this.is_shut {
+            ready!(this.io.as_mut().poll_shutdown(cx))?;
+            *this.is_shut = true;
+            if !this.framing.is_in_body() {
+                return Poll::Ready(Ok(()));
+            }
+            this.conn.set_lingering();
+        }
+        if !this.conn.is_lingering() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut thrown = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut buf = ReadBuf::uninit(&mut thrown);
+            ready!(this.io.as_mut().poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use kit_serve::{Listener, Peer, serve};
+use kit_serve::{Bind, Listener, Peer, serve};
 use std::{convert::Infallible, future::IntoFuture};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,6 +41,66 @@ async fn tcp_does_not_wait_for_more_to_send() {
     let _client = TcpStream::connect(Listener::local_addr(&listener).unwrap()).await.unwrap();
     let (accepted, _) = Listener::accept(&mut listener).await.unwrap();
     assert!(accepted.nodelay().unwrap());
+}
+
+#[tokio::test]
+async fn who_came_before_the_stop_is_served_and_the_next_listener_gets_the_rest() {
+    let listener = Bind::new().reuse_port(true).listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let server = serve(listener, tower::service_fn(peer));
+    let handle = server.handle();
+    let address = handle.local_addr().unwrap();
+    // Nobody accepts yet: they wait in the backlog.
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        waiting.push(TcpStream::connect(address).await.unwrap());
+    }
+    handle.stop_accepting();
+    let running = tokio::spawn(server.into_future());
+    let next = loop {
+        // Where ports can't be shared yet the first holds it until it stops.
+        match Bind::new().reuse_port(true).listen(address) {
+            Ok(next) => break serve(next, tower::service_fn(peer)),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let stop = next.handle();
+    let next = tokio::spawn(next.into_future());
+    for stream in waiting {
+        let own = stream.local_addr().unwrap().to_string();
+        assert!(ask(stream).await.ends_with(&own));
+    }
+    running.await.unwrap().unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    assert!(ask(stream).await.contains(" 200 "));
+    stop.drain().await;
+    next.await.unwrap().unwrap();
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn a_listener_that_stopped_lets_nobody_new_in_and_resets_nobody() {
+    let mut listener = Bind::new().backlog(64).listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = Listener::local_addr(&listener).unwrap();
+    let mut before = TcpStream::connect(address).await.unwrap();
+    assert!(listener.stop());
+    let mut after = Box::pin(TcpStream::connect(address));
+    // Its first packet is dropped: neither accepted nor refused.
+    let (mut accepted, _) = tokio::select! {
+        biased;
+        connected = &mut after => panic!("it was let in, or refused: {connected:?}"),
+        accepted = Listener::accept(&mut listener) => accepted.unwrap(),
+    };
+    // Who is in already is heard.
+    before.write_all(b"hello").await.unwrap();
+    let mut heard = [0; 5];
+    accepted.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"hello");
+    tokio::select! {
+        biased;
+        connected = &mut after => panic!("it was let in, or refused: {connected:?}"),
+        accepted = Listener::accept(&mut listener) => panic!("it was let in: {accepted:?}"),
+        () = tokio::task::yield_now() => {}
+    }
 }
 
 #[cfg(unix)]

@@ -1,0 +1,118 @@
+//! How long a peer may keep us waiting, given what it brings meanwhile.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So many bytes a second, and how long a peer that is slower is borne.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) bytes: u32,
+    pub(crate) patience: Duration,
+}
+
+/// The patience with one peer.
+///
+/// Only the time in which it is waited for counts. Each byte buys some of it
+/// back, but never more than there was at first: who was fast for an hour may
+/// not be silent for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    left: Duration,
+    since: Option<Instant>,
+    bytes: u64,
+}
+
+// ===== impl Pace =====
+
+impl Pace {
+    pub(crate) const fn new(rate: Rate) -> Self {
+        Self { left: rate.patience, since: None, bytes: 0 }
+    }
+
+    /// Begins anew, with another message.
+    pub(crate) const fn renew(&mut self, rate: Rate) {
+        self.left = rate.patience;
+        self.since = None;
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Looks at whether the peer `is_waited` for, after it brought so many
+    /// bytes in all; returns when it has kept us waiting too long.
+    pub(crate) fn look(
+        &mut self,
+        rate: Rate,
+        is_waited: bool,
+        bytes: u64,
+        now: Instant,
+    ) -> Option<Instant> {
+        if let Some(since) = self.since {
+            self.left = self.left.saturating_sub(now.saturating_duration_since(since));
+        }
+        let bought = bytes.saturating_sub(self.bytes);
+        self.bytes = bytes;
+        // What comes too late buys nothing.
+        if bought > 0 && !self.left.is_zero() {
+            let nanos = bought.saturating_mul(1_000_000_000) / u64::from(rate.bytes.max(1));
+            let left = self.left.saturating_add(Duration::from_nanos(nanos));
+            self.left = left.min(rate.patience);
+        }
+        self.since = is_waited.then_some(now);
+        if is_waited { now.checked_add(self.left) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { bytes: 100, patience: Duration::from_secs(10) };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn silence_is_borne_for_the_patience() {
+        let (mut pace, now) = (Pace::new(RATE), Instant::now());
+        assert_eq!(pace.look(RATE, true, 0, now), Some(now + 10 * SECOND));
+        assert_eq!(pace.look(RATE, true, 0, now + 4 * SECOND), Some(now + 10 * SECOND));
+    }
+
+    #[test]
+    fn bytes_buy_time_but_no_more_than_there_was() {
+        let (mut pace, now) = (Pace::new(RATE), Instant::now());
+        pace.look(RATE, true, 0, now);
+        let later = now + 4 * SECOND;
+        assert_eq!(pace.look(RATE, true, 100, later), Some(later + 7 * SECOND));
+        assert_eq!(pace.look(RATE, true, 1_000_000, later), Some(later + 10 * SECOND));
+    }
+
+    #[test]
+    fn a_drip_does_not_last() {
+        let (mut pace, begun) = (Pace::new(RATE), Instant::now());
+        let mut now = begun;
+        let mut bytes = 0;
+        while pace.look(RATE, true, bytes, now).is_some_and(|end| end > now) {
+            (now, bytes) = (now + SECOND, bytes + 1);
+        }
+        assert_eq!((now - begun).as_secs(), 11);
+    }
+
+    #[test]
+    fn what_the_service_takes_does_not_count() {
+        let (mut pace, now) = (Pace::new(RATE), Instant::now());
+        pace.look(RATE, true, 0, now);
+        assert_eq!(pace.look(RATE, false, 0, now + 3 * SECOND), None);
+        let later = now + 60 * SECOND;
+        assert_eq!(pace.look(RATE, true, 0, later), Some(later + 7 * SECOND));
+        pace.renew(RATE);
+        assert_eq!(pace.look(RATE, true, 0, later), Some(later + 10 * SECOND));
+    }
+
+    #[test]
+    fn patience_may_have_no_end() {
+        let rate = Rate { bytes: 0, patience: Duration::MAX };
+        let mut pace = Pace::new(rate);
+        assert_eq!(pace.look(rate, true, u64::MAX, Instant::now()), None);
+    }
+}

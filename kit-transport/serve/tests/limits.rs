@@ -1,0 +1,227 @@
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+//! What is too much, and what is said of it.
+
+mod pipes;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use kit_serve::{Handle, Refusal, Server, serve};
+use pipes::{Net, Pipes, Said, closed, http2, reply, settle, start};
+use std::{convert::Infallible, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    time::sleep,
+};
+
+async fn path(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let said = request.uri().path().len().to_string();
+    _ = request.into_body().collect().await;
+    Ok(Response::new(Full::from(said)))
+}
+
+type Path = fn(
+    Request<Incoming>,
+) -> std::pin::Pin<
+    Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>,
+>;
+
+fn server(pipes: Pipes) -> Server<Pipes, tower::util::ServiceFn<Path>> {
+    let path: Path = |request| Box::pin(path(request));
+    serve(pipes, tower::service_fn(path))
+}
+
+/// Sends this at once, and reads until the end.
+async fn said(net: &Net, request: &[u8]) -> String {
+    let mut pipe = net.connect_through(1 << 20);
+    pipe.write_all(request).await.unwrap();
+    all(&mut pipe).await
+}
+
+async fn all(pipe: &mut DuplexStream) -> String {
+    let mut text = Vec::new();
+    pipe.read_to_end(&mut text).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn refusals(handle: &Handle, reason: &str) -> String {
+    Said::of(handle).0[&format!("serve_refusals_total{{reason={reason}}}")].clone()
+}
+
+fn request(uri: usize, field: usize) -> Vec<u8> {
+    let (uri, field) = ("x".repeat(uri - 1), "y".repeat(field));
+    format!("GET /{uri} HTTP/1.1\r\nhost: a\r\nf: {field}\r\nconnection: close\r\n\r\n").into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_request_line_is_414_whatever_else_is_too_long() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes));
+    // The line has 13 bytes beside the URI.
+    let fits = said(&net, &request(8 * 1024 - 13, 10)).await;
+    assert!(fits.starts_with("HTTP/1.1 200 ") && fits.ends_with("8179"), "{fits}");
+    for field in [10, 32 * 1024, 100 * 1024] {
+        let text = said(&net, &request(9 * 1024, field)).await;
+        assert!(text.starts_with("HTTP/1.1 414 URI Too Long\r\n"), "{field}: {text}");
+        assert!(text.contains("\"status\":414"), "{text}");
+    }
+    assert_eq!(refusals(&handle, "uri_too_long"), "3");
+    // Nobody waits for the end of a line that is too long.
+    let mut pipe = net.connect();
+    pipe.write_all(&[b'G'; 9 * 1024]).await.unwrap();
+    assert!(reply(&mut pipe).await.starts_with("HTTP/1.1 414 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_head_is_431() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes));
+    assert!(said(&net, &request(8000, 8000)).await.starts_with("HTTP/1.1 200 "));
+    let text = said(&net, &request(1, 17 * 1024)).await;
+    assert!(text.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{text}");
+    let field = "a: b\r\n".repeat(101);
+    let text = said(&net, format!("GET / HTTP/1.1\r\n{field}\r\n").as_bytes()).await;
+    assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
+    let field = "a: b\r\n".repeat(98);
+    let many = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{field}\r\n");
+    assert!(said(&net, many.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(refusals(&handle, "head_too_large"), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_before_is_answered_before_a_refusal() {
+    let (net, pipes) = Net::new();
+    let _running = start(server(pipes));
+    let mut both = b"GET /abc HTTP/1.1\r\nhost: a\r\n\r\n".to_vec();
+    both.extend(request(20_000, 1));
+    let text = said(&net, &both).await;
+    let (first, second) = text.split_at(text.find("HTTP/1.1 414").unwrap());
+    assert!(first.starts_with("HTTP/1.1 200 ") && first.ends_with("\r\n\r\n4"), "{first}");
+    assert!(second.ends_with('}'), "{second}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_heads_can_be_set() {
+    let (net, pipes) = Net::new();
+    let server = server(pipes).max_uri(60_100).max_head(200_000).max_fields(150);
+    let _running = start(server);
+    assert!(said(&net, &request(60_000, 90_000)).await.starts_with("HTTP/1.1 200 "));
+    assert!(said(&net, &request(61_000, 1)).await.starts_with("HTTP/1.1 414 "));
+    assert!(said(&net, &request(1, 201_000)).await.starts_with("HTTP/1.1 431 "));
+    let field = "a: b\r\n".repeat(140);
+    let many = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{field}\r\n");
+    assert!(said(&net, many.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_says_it_is_too_large_is_413_and_its_sender_hears_it() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes).max_body(1000));
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ";
+    let mut pipe = net.connect_through(512);
+    let fits = format!("{head}1000\r\nconnection: close\r\n\r\n{}", "x".repeat(1000));
+    pipe.write_all(fits.as_bytes()).await.unwrap();
+    assert!(all(&mut pipe).await.starts_with("HTTP/1.1 200 "));
+    let (mut read, mut write) = tokio::io::split(net.connect_through(512));
+    let more = format!("{head}100000\r\n\r\n{}", "x".repeat(100_000));
+    let sending = tokio::spawn(async move { write.write_all(more.as_bytes()).await });
+    let mut text = String::new();
+    read.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{text}");
+    // All of it was taken, though nobody wants it.
+    sending.await.unwrap().unwrap();
+    assert_eq!(refusals(&handle, "body_too_large"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_is_refused_by_reply_too() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes).max_body(1000));
+    let pipe = net.connect();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(pipe),
+    )
+    .await
+    .unwrap();
+    let _connection = tokio::spawn(connection);
+    let large = Request::post("http://a/").body(Full::<Bytes>::from(vec![0; 2000])).unwrap();
+    let reply = sender.send_request(large).await.unwrap();
+    assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let fits = Request::post("http://a/").body(Full::from(vec![0; 1000])).unwrap();
+    assert_eq!(sender.send_request(fits).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(refusals(&handle, "body_too_large"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_list_too_large_is_431_over_http2() {
+    let (net, pipes) = Net::new();
+    let _running = start(server(pipes));
+    let (mut sender, connection) = http2(net.connect()).await;
+    let _connection = tokio::spawn(connection);
+    let mut headers = HeaderMap::new();
+    for n in 0..20 {
+        headers.append("x", format!("{n}{}", "y".repeat(1000)).parse().unwrap());
+    }
+    let mut large = Request::get("http://a/").body(Empty::new()).unwrap();
+    *large.headers_mut() = headers;
+    let refused = sender.send_request(large).await;
+    let is_refused = refused.as_ref().is_ok_and(|reply| reply.status().as_u16() == 431);
+    assert!(is_refused || refused.is_err(), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_may_have_so_many_connections() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes).max_connections_per_peer(2));
+    let (first, mut second) = (net.connect(), net.connect());
+    settle().await;
+    let mut third = net.connect();
+    let text = all(&mut third).await;
+    assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
+    second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(reply(&mut second).await.ends_with('1'));
+    assert_eq!(handle.connections(), 2);
+    assert_eq!(refusals(&handle, "peer"), "1");
+    drop(first);
+    settle().await;
+    let mut fourth = net.connect();
+    fourth.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(reply(&mut fourth).await.ends_with('1'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_take_a_refusal_is_not_waited_for() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes));
+    let mut pipe = net.connect_through(64);
+    let (mut read, mut write) = tokio::io::split(net.connect_through(64));
+    let request = request(20_000, 1);
+    let writing = tokio::spawn(async move {
+        _ = write.write_all(&request).await;
+        write
+    });
+    sleep(Duration::from_secs(2)).await;
+    // The other has sent nothing yet.
+    assert_eq!(handle.connections(), 1);
+    let mut text = String::new();
+    _ = read.read_to_string(&mut text).await;
+    drop(writing.await.unwrap());
+    closed(&mut pipe).await;
+}
+
+#[test]
+fn each_refusal_has_its_status() {
+    let statuses = [
+        (Refusal::HeadTimeout, 408),
+        (Refusal::UriTooLong, 414),
+        (Refusal::HeadTooLarge, 431),
+        (Refusal::BodyTooLarge, 413),
+        (Refusal::Host(kit_serve::HostFault::Missing), 400),
+        (Refusal::TooManyOfPeer, 503),
+    ];
+    for (refusal, status) in statuses {
+        assert_eq!(refusal.status().as_u16(), status);
+    }
+}
