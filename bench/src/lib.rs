@@ -16,7 +16,7 @@ mod work;
 pub use self::{
     client::{port_and_job, runtime, work_on_demand},
     ids::Ids,
-    server::{job, serve_one, serve_until_told},
+    server::{constant, job, serve_one, serve_until_told},
     waste::{LITTER, SLOWER, TURN, TURNS, slow_down, spin},
     work::{EmptyName, Greeting, Hello, LIMIT, Many, echo, greet, greeting},
 };

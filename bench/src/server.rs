@@ -1,13 +1,15 @@
 //! How a program of either side serves.
 
 use crate::{BoxError, runtime, say, slow_down};
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use hyper::{body::Body, body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{io, net::Ipv4Addr, thread};
+use std::{convert::Infallible, io, net::Ipv4Addr, thread};
 use tokio::{net::TcpListener, runtime::Builder, sync::oneshot};
 
 /// Returns what this program is to serve, its first argument.
@@ -79,4 +81,13 @@ where
     });
     served?;
     say(format_args!("{} {}", counted.count_total, counted.bytes_total))
+}
+
+/// Answers as the greeter does to Ada, without reading the request.
+///
+/// # Errors
+///
+/// Never.
+pub async fn constant(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from(r#"{"greeting":"Hello, Ada!"}"#)))
 }

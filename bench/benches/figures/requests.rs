@@ -26,8 +26,10 @@ struct Case {
     /// The server that they call, if they are clients.
     calls: Option<&'static str>,
     job: Job,
-    /// The instructions and the time that ours may take, in times of bare's.
+    /// The instructions that ours may take, in times of bare's.
     bar: f64,
+    /// The time, likewise.
+    time: f64,
     /// The allocations that ours may make beside bare's.
     more: f64,
     committed: Committed,
@@ -52,7 +54,7 @@ macro_rules! program {
     };
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 19] = [
     Case {
         name: "HTTP server, GET",
         ours: program!("http_kit"),
@@ -61,6 +63,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Get,
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 1.053, allocations: 0.0 },
     },
@@ -72,6 +75,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Echo(1 << 10),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 1.071, allocations: 0.0 },
     },
@@ -83,6 +87,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Echo(64 << 10),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 1.071, allocations: 0.0 },
     },
@@ -94,8 +99,22 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Echo(1 << 20),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
-        committed: Committed { instructions: 1.002, allocations: 1.2 },
+        // How the kernel cuts the body moves them by as much: held to the bar alone.
+        committed: Committed { instructions: 1.002, allocations: 2.0 },
+    },
+    Case {
+        name: "kit_serve beside a bare accept loop, GET",
+        ours: program!("serve_kit"),
+        bare: program!("serve_hyper"),
+        beside: None,
+        calls: None,
+        job: Job::Get,
+        bar: 1.05,
+        time: 1.10,
+        more: 0.0,
+        committed: Committed { instructions: 1.048, allocations: -1.0 },
     },
     Case {
         name: "HTTP client, GET",
@@ -105,6 +124,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("http_hyper")),
         job: Job::Get,
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 1.012, allocations: 1.0 },
     },
@@ -116,6 +136,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("http_hyper")),
         job: Job::Echo(1 << 10),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 0.998, allocations: -1.0 },
     },
@@ -127,6 +148,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("http_hyper")),
         job: Job::Echo(64 << 10),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 0.998, allocations: -1.0 },
     },
@@ -138,6 +160,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("http_hyper")),
         job: Job::Echo(1 << 20),
         bar: 1.10,
+        time: 1.10,
         more: 2.0,
         committed: Committed { instructions: 0.999, allocations: -1.0 },
     },
@@ -149,6 +172,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Greet,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.026, allocations: 0.0 },
     },
@@ -160,6 +184,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Many,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 0.96, allocations: 0.0 },
     },
@@ -171,6 +196,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Gather,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.009, allocations: 0.0 },
     },
@@ -182,6 +208,7 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Chat,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.022, allocations: 0.0 },
     },
@@ -193,6 +220,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("grpc_tonic")),
         job: Job::Greet,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 0.984, allocations: -3.0 },
     },
@@ -204,6 +232,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("grpc_tonic")),
         job: Job::Many,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.017, allocations: 0.0 },
     },
@@ -215,6 +244,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("grpc_tonic")),
         job: Job::Gather,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.037, allocations: 0.0 },
     },
@@ -226,6 +256,7 @@ const CASES: [Case; 18] = [
         calls: Some(program!("grpc_tonic")),
         job: Job::Chat,
         bar: 1.05,
+        time: 1.05,
         more: 2.0,
         committed: Committed { instructions: 1.024, allocations: 0.0 },
     },
@@ -237,8 +268,9 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Hello,
         bar: 1.10,
+        time: 1.10,
         more: 4.0,
-        committed: Committed { instructions: 1.009, allocations: -3.0 },
+        committed: Committed { instructions: 1.045, allocations: -3.0 },
     },
     Case {
         name: "greeter over gRPC beside tonic by hand",
@@ -248,8 +280,9 @@ const CASES: [Case; 18] = [
         calls: None,
         job: Job::Greeting,
         bar: 1.10,
+        time: 1.10,
         more: 4.0,
-        committed: Committed { instructions: 1.022, allocations: -10.0 },
+        committed: Committed { instructions: 1.0, allocations: -10.0 },
     },
 ];
 
@@ -328,7 +361,9 @@ impl Case {
 
         let ([of_ours, our_bytes], [of_bare, bare_bytes]) =
             (self.counts(littered)?, self.counts(other)?);
-        let more = self.more.min(self.committed.allocations + ALLOCATIONS);
+        // Where there are few, they repeat exactly.
+        let slack = ALLOCATIONS.min(of_bare * (SLACK - 1.0));
+        let more = self.more.min(self.committed.allocations + slack);
         let allocations = Row {
             name: format!("{}, allocations", self.name),
             ours: format!("{of_ours:.2}"),
@@ -350,7 +385,7 @@ impl Case {
             (spread(figures(0)).0, spread(figures(1)).0, figures(2))
         };
         // Moves by more than 5 %: held to the bar alone.
-        let time = self.row("ns of CPU", (nanoseconds, of_bare), None, ratios, self.bar);
+        let time = self.row("ns of CPU", (nanoseconds, of_bare), None, ratios, self.time);
         let costs = |instructions, bytes| Costs { instructions, bytes };
         Ok(([instructions, allocations, time], costs(ours, our_bytes), costs(bare, bare_bytes)))
     }
