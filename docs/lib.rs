@@ -27,6 +27,7 @@ pages! {
     "discovery" Discovery,
     "running" Running,
     "security-defaults" SecurityDefaults,
+    "tls" Tls,
 }
 
 #[cfg(doctest)]

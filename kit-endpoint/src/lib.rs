@@ -79,6 +79,7 @@ mod peer;
 mod problem;
 mod refuse;
 mod request;
+mod tls_identity;
 mod until;
 
 #[cfg(feature = "boxed")]
@@ -97,6 +98,7 @@ pub use self::{
     problem::Problem,
     refuse::{AsError, AsGrpc, AsHttp, Refuse},
     request::{Carries, Expires, Request},
+    tls_identity::TlsIdentity,
     until::{Judge, Settle, Until, UntilBodyEnd, UntilReply, UntilStreamEnd},
 };
 

@@ -100,6 +100,9 @@ where
         let call = self.conn.begin(&request);
         let peer = self.guards.proxies.peer(self.conn.peer, request.headers());
         request.extensions_mut().insert(peer);
+        if let Some(identity) = self.conn.identity() {
+            request.extensions_mut().insert(identity.clone());
+        }
         let connects = *request.method() == Method::CONNECT;
         let reply = self.inner.call(request);
         CountedFuture::Served { reply, call: Some(call), connects }

@@ -1,7 +1,7 @@
 //! What a connection's tasks share with each other and with the handle.
 
-use crate::{Refusal, shared::Stats, slots::Slots, wire::Protocol};
-use kit_endpoint::Peer;
+use crate::{Greeted, Refusal, shared::Stats, slots::Slots, wire::Protocol};
+use kit_endpoint::{Peer, TlsIdentity};
 use std::{
     io,
     sync::{
@@ -21,6 +21,7 @@ pub(crate) struct Conn {
     /// A connection is a task of its own, so its waker stays the same.
     waker: OnceLock<Waker>,
     protocol: AtomicU8,
+    identity: OnceLock<TlsIdentity>,
     /// Bits, which the connection's own task alone writes.
     flags: AtomicU8,
     /// Why the peer is turned away.
@@ -49,6 +50,8 @@ const STOPPED: u8 = 16;
 const TURNING: u8 = 32;
 /// It is closed on our side, and what still comes is thrown away.
 const LINGERING: u8 = 64;
+/// What comes before HTTP is agreed on.
+const GREETED: u8 = 128;
 
 /// One call in flight; it is over when this is dropped.
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl Conn {
             stats,
             waker: OnceLock::new(),
             protocol: AtomicU8::new(0),
+            identity: OnceLock::new(),
             flags: AtomicU8::new(0),
             refusal: OnceLock::new(),
             read: AtomicU64::new(0),
@@ -159,6 +163,23 @@ impl Conn {
             && !self.flag(TURNING | BLOCKED)
             && self.active() == 0
             && self.refusal().is_some()
+    }
+
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.flag(GREETED)
+    }
+
+    /// Learns who the peer is.
+    pub(crate) fn greet(&self, greeted: Greeted) {
+        if let Some(identity) = greeted.identity {
+            _ = self.identity.set(identity);
+        }
+        self.set(GREETED, true);
+    }
+
+    /// Who the peer is, by its certificate.
+    pub(crate) fn identity(&self) -> Option<&TlsIdentity> {
+        self.identity.get()
     }
 
     pub(crate) fn is_lingering(&self) -> bool {

@@ -43,7 +43,7 @@ pin_project! {
         rings: Option<Instant>,
         polled: bool,
         state: State,
-        limits: Limits,
+        limits: Arc<Limits>,
         conn: Arc<Conn>,
         shared: Arc<Shared>,
         _open: Open,
@@ -100,16 +100,16 @@ pub(crate) enum Ended<E> {
 impl<H> Connection<H> {
     pub(crate) fn new(
         http: H,
-        limits: Limits,
+        limits: Arc<Limits>,
         conn: Arc<Conn>,
         shared: Arc<Shared>,
         open: Open,
     ) -> Self {
         let now = Instant::now();
-        let deadline = now.checked_add(limits.sniff);
+        let deadline = now.checked_add(limits.handshake);
         let age = limits.age.map(|age| age.mul_f64(open.jitter()));
         let state = State {
-            phase: Phase::Waiting(Waiting::Sniff),
+            phase: Phase::Waiting(Waiting::Handshake),
             deadline,
             written: 0,
             body: Pace::new(limits.body),
@@ -144,7 +144,7 @@ impl<H: GracefulConnection> Future for Connection<H> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (state, conn, limits) = (this.state, &**this.conn, &*this.limits);
+        let (state, conn, limits) = (this.state, &**this.conn, &**this.limits);
         if !*this.polled {
             *this.polled = true;
             conn.set_waker(cx.waker());
@@ -226,7 +226,8 @@ impl State {
         }
         // hyper calls it an error to be closed before the first byte, and in the
         // middle of a head.
-        let unused = self.closing && self.phase == Phase::Waiting(Waiting::Sniff);
+        let unused = self.closing
+            && matches!(self.phase, Phase::Waiting(Waiting::Handshake | Waiting::Sniff));
         match result {
             Err(error) if !unused && !self.told => Err(Ended::Failed(error)),
             _ => Ok(()),
@@ -259,7 +260,7 @@ impl State {
             () => Ends::No,
         };
         let seen = Seen {
-            protocol: conn.protocol(),
+            protocol: conn.is_greeted().then(|| conn.protocol()),
             busy: conn.active() > 0 || conn.is_blocked(),
             called: called != self.called,
             read: read != self.read,

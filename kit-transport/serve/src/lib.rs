@@ -65,6 +65,7 @@
 //!
 //! | what | default | why |
 //! |---|---|---|
+//! | [TLS handshake](Server::handshake_timeout) | 10 s | as the head |
 //! | [first bytes](Server::sniff_timeout) | 10 s | as the head; hyper-util waits without end |
 //! | [head](Server::head_timeout) | 10 s | a choice: ample for a head over a bad link, where hyper allows 30 s and nginx (`client_header_timeout`) 60 s |
 //! | [body](Server::body_rate), [reply](Server::reply_rate) | 240 B/s, or 10 s of patience | the rate is Kestrel's (`MinRequestBodyDataRate`), its patience 5 s |
@@ -115,6 +116,10 @@
 //! cuts everything. An upgraded connection (WebSocket) belongs to the service,
 //! and the drain does not know it.
 //!
+//! # Features
+//!
+//! `tls`: a listener that speaks TLS, in the module `tls`.
+//!
 //! # Where it goes
 //!
 //! Outside everything: the service given to it is the whole stack. A panic of
@@ -146,13 +151,15 @@ mod reply;
 mod server;
 mod shared;
 mod slots;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod wire;
 
 pub use self::{
     handle::{Cut, Handle, InFlight},
     host::HostFault,
     incident::Incident,
-    listener::{Bind, Listener},
+    listener::{Bind, Greeted, Listener},
     phase::Waiting,
     refusal::Refusal,
     server::{Server, serve},

@@ -5,6 +5,7 @@ use std::time::Duration;
 /// one. The defaults are listed on the front page, with their sources.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
+    pub(crate) handshake: Duration,
     pub(crate) sniff: Duration,
     pub(crate) head: Duration,
     pub(crate) body: Rate,
@@ -33,6 +34,7 @@ impl Default for Limits {
     fn default() -> Self {
         let rate = Rate { bytes: 240, patience: Duration::from_secs(10) };
         Self {
+            handshake: Duration::from_secs(10),
             sniff: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: rate,

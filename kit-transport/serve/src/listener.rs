@@ -1,4 +1,4 @@
-use kit_endpoint::Peer;
+use kit_endpoint::{Peer, TlsIdentity};
 use std::{future::Future, io, net::SocketAddr};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -48,6 +48,15 @@ pub trait Listener: Send + 'static {
     /// passed over; after any other it waits, 100 ms at first and 1 s at most.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 
+    /// Says whether `io` has agreed on all that comes before HTTP, and with
+    /// whom; it is asked until it has.
+    ///
+    /// By default there is nothing to agree on.
+    fn greeted(io: &Self::Io) -> Option<Greeted> {
+        let _ = io;
+        Some(Greeted::default())
+    }
+
     /// Lets nobody new in, if it can, and says whether those who came already
     /// are still to be accepted. It is called once, when the server stops
     /// accepting; the listener is dropped as soon as nobody came for 50 ms.
@@ -56,6 +65,10 @@ pub trait Listener: Send + 'static {
     fn stop(&mut self) -> bool {
         false
     }
+
+    /// Undoes what [`stop`](Self::stop) did, just before it is dropped: the
+    /// socket may be another process's too, as one of systemd's is.
+    fn release(&mut self) {}
 
     /// Returns the address that it listens on, if it has one.
     fn local_addr(&self) -> Option<SocketAddr> {
@@ -78,8 +91,8 @@ impl Listener for TcpListener {
     }
 
     /// On Linux the kernel drops the first packet of whoever comes now, who
-    /// sends it again and meets the next listener of the port; else who comes
-    /// between the last accept and the close would be reset.
+    /// sends it again a second later and meets the next listener of the port;
+    /// else who comes between the last accept and the close would be reset.
     fn stop(&mut self) -> bool {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -87,6 +100,14 @@ impl Listener for TcpListener {
             _ = socket2::SockRef::from(&*self).attach_filter(&NO_SYN);
         }
         true
+    }
+
+    fn release(&mut self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // There is none where it was not allowed.
+            _ = socket2::SockRef::from(&*self).detach_filter();
+        }
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {
@@ -105,6 +126,26 @@ static NO_SYN: [socket2::SockFilter; 5] = [
     socket2::SockFilter::new(0x06, 0, 0, 0),
     socket2::SockFilter::new(0x06, 0, 0, u32::MAX),
 ];
+
+/// What is known of a peer once a connection has agreed on all that comes
+/// before HTTP.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Greeted {
+    /// Who it is, by its certificate; it is put among the extensions of each
+    /// request.
+    pub identity: Option<TlsIdentity>,
+}
+
+// ===== impl Greeted =====
+
+impl Greeted {
+    /// Knows who the peer is, by its certificate.
+    #[must_use]
+    pub const fn by(identity: Option<TlsIdentity>) -> Self {
+        Self { identity }
+    }
+}
 
 /// How a TCP socket listens.
 ///

@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Waiting {
+    /// What comes before HTTP: a TLS handshake.
+    Handshake,
     /// The first bytes, by which HTTP/1 and HTTP/2 are told apart.
     Sniff,
     /// The rest of a request's head.
@@ -33,7 +35,8 @@ pub(crate) enum Phase {
 /// What is known of a connection after it was polled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
-    pub(crate) protocol: Protocol,
+    /// None before a handshake is over.
+    pub(crate) protocol: Option<Protocol>,
     /// A call is in flight, or its reply, which the peer has not taken.
     pub(crate) busy: bool,
     /// A call began since the last look.
@@ -58,6 +61,7 @@ pub(crate) enum Ends {
 
 impl Phase {
     pub(crate) const fn next(self, seen: Seen) -> Self {
+        let Some(protocol) = seen.protocol else { return self };
         if seen.busy {
             return Self::Busy;
         }
@@ -66,7 +70,8 @@ impl Phase {
             Ends::Idle => Self::Waiting(Waiting::Close),
             Ends::Now => return Self::Waiting(Waiting::Close),
         };
-        match (self, seen.protocol) {
+        match (self, protocol) {
+            (Self::Waiting(Waiting::Handshake), _) => Self::Waiting(Waiting::Sniff).next(seen),
             (_, Protocol::Unknown) => self,
             // A call came and went.
             (Self::Busy, _) => idle,
@@ -85,11 +90,20 @@ impl Phase {
 // ===== impl Waiting =====
 
 impl Waiting {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Sniff, Self::Head, Self::Body, Self::Reply, Self::Idle, Self::Age, Self::Close];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Handshake,
+        Self::Sniff,
+        Self::Head,
+        Self::Body,
+        Self::Reply,
+        Self::Idle,
+        Self::Age,
+        Self::Close,
+    ];
 
     pub(crate) const fn limit(self, limits: &Limits) -> Duration {
         match self {
+            Self::Handshake => limits.handshake,
             Self::Sniff => limits.sniff,
             Self::Head | Self::Close => limits.head,
             Self::Body => limits.body.patience,
@@ -101,6 +115,7 @@ impl Waiting {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Handshake => "handshake",
             Self::Sniff => "sniff",
             Self::Head => "head",
             Self::Body => "body",
@@ -115,6 +130,7 @@ impl Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Handshake => "the handshake",
             Self::Sniff => "the first bytes",
             Self::Head => "the head of a request",
             Self::Body => "the body of a request",
@@ -130,15 +146,20 @@ impl fmt::Display for Waiting {
 mod tests {
     use super::*;
 
-    const QUIET: Seen =
-        Seen { protocol: Protocol::Http1, busy: false, called: false, read: false, ends: Ends::No };
+    const QUIET: Seen = Seen {
+        protocol: Some(Protocol::Http1),
+        busy: false,
+        called: false,
+        read: false,
+        ends: Ends::No,
+    };
 
     #[test]
     fn head_and_idle_are_told_apart() {
         let sniff = Phase::Waiting(Waiting::Sniff);
         let head = Phase::Waiting(Waiting::Head);
         let idle = Phase::Waiting(Waiting::Idle);
-        assert_eq!(sniff.next(Seen { protocol: Protocol::Unknown, ..QUIET }), sniff);
+        assert_eq!(sniff.next(Seen { protocol: Some(Protocol::Unknown), ..QUIET }), sniff);
         assert_eq!(sniff.next(Seen { read: true, ..QUIET }), head);
         assert_eq!(head.next(Seen { read: true, ..QUIET }), head);
         assert_eq!(head.next(Seen { busy: true, called: true, ..QUIET }), Phase::Busy);
@@ -146,6 +167,15 @@ mod tests {
         assert_eq!(Phase::Busy.next(QUIET), idle);
         assert_eq!(idle.next(QUIET), idle);
         assert_eq!(idle.next(Seen { read: true, ..QUIET }), head);
+    }
+
+    #[test]
+    fn after_the_handshake_come_the_first_bytes() {
+        let handshake = Phase::Waiting(Waiting::Handshake);
+        assert_eq!(handshake.next(Seen { protocol: None, ..QUIET }), handshake);
+        let unknown = Seen { protocol: Some(Protocol::Unknown), ..QUIET };
+        assert_eq!(handshake.next(unknown), Phase::Waiting(Waiting::Sniff));
+        assert_eq!(handshake.next(QUIET), Phase::Waiting(Waiting::Head));
     }
 
     #[test]
@@ -158,7 +188,7 @@ mod tests {
 
     #[test]
     fn http2_is_idle_without_streams_whatever_it_reads() {
-        let http2 = Seen { protocol: Protocol::Http2, read: true, ..QUIET };
+        let http2 = Seen { protocol: Some(Protocol::Http2), read: true, ..QUIET };
         let idle = Phase::Waiting(Waiting::Idle);
         assert_eq!(Phase::Waiting(Waiting::Sniff).next(http2), idle);
         assert_eq!(idle.next(http2), idle);

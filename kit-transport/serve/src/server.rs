@@ -95,6 +95,14 @@ pub struct Server<L, S> {
 // ===== impl Server =====
 
 impl<L, S> Server<L, S> {
+    /// Closes a connection that in `limit` has not agreed on what comes before
+    /// HTTP, which is a TLS handshake: 10 s by default, [`Duration::MAX`] for
+    /// never.
+    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.limits.handshake = limit;
+        self
+    }
+
     /// Closes a connection that in `limit` has not sent enough to tell HTTP/1
     /// from HTTP/2: 10 s by default, [`Duration::MAX`] for never.
     pub const fn sniff_timeout(mut self, limit: Duration) -> Self {
@@ -333,7 +341,7 @@ where
         let acceptor = Acceptor {
             http: http(&limits),
             service,
-            limits,
+            limits: Arc::new(limits),
             guards: Arc::new(guards),
             shared: handle.shared,
             tasks: JoinSet::new(),
@@ -371,7 +379,7 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
 struct Acceptor<S> {
     http: Builder<TokioExecutor>,
     service: S,
-    limits: Limits,
+    limits: Arc<Limits>,
     guards: Arc<Guards>,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
@@ -427,6 +435,7 @@ where
         if listener.stop() {
             self.accept_rest(&mut listener).await;
         }
+        listener.release();
         drop(listener);
         self.end(asked, commands).await
     }
@@ -485,12 +494,14 @@ where
             }
             return;
         };
-        let io = TokioIo::new(Wire::new(io, Arc::clone(&conn), self.limits.heads));
+        let wire = Wire::new(io, Arc::clone(&conn), self.limits.heads, L::greeted);
+        let io = TokioIo::new(wire);
         let guards = Arc::clone(&self.guards);
         let service =
             Counted::new(self.service.clone(), guards, Arc::clone(&conn), Arc::clone(&shared));
         let http = self.http.serve_connection_with_upgrades(io, service).into_owned();
-        let connection = Connection::new(http, self.limits, conn, Arc::clone(&shared), open);
+        let connection =
+            Connection::new(http, Arc::clone(&self.limits), conn, Arc::clone(&shared), open);
         self.tasks.spawn(async move {
             let Err(ended) = connection.await else { return };
             if matches!(ended, Ended::Failed(_)) {

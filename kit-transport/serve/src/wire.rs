@@ -1,7 +1,7 @@
 //! The bytes of a connection, noted as they pass.
 
 use crate::{
-    Refusal,
+    Greeted, Refusal,
     conn::Conn,
     framing::{Framing, HeadLimits},
 };
@@ -39,6 +39,7 @@ pin_project! {
         turning: Turning,
         // It is shut down, and lingers.
         is_shut: bool,
+        greeted: fn(&Io) -> Option<Greeted>,
         conn: Arc<Conn>,
     }
 }
@@ -60,9 +61,16 @@ enum Turning {
 // ===== impl Wire =====
 
 impl<Io> Wire<Io> {
-    pub(crate) const fn new(io: Io, conn: Arc<Conn>, limits: HeadLimits) -> Self {
+    /// Asks `greeted` with each read, until it says who the peer is.
+    pub(crate) const fn new(
+        io: Io,
+        conn: Arc<Conn>,
+        limits: HeadLimits,
+        greeted: fn(&Io) -> Option<Greeted>,
+    ) -> Self {
         let framing = Framing::new(limits);
-        Self { io, preface: Some(0), framing, turning: Turning::Due, is_shut: false, conn }
+        let (preface, turning) = (Some(0), Turning::Due);
+        Self { io, preface, framing, turning, is_shut: false, greeted, conn }
     }
 }
 
@@ -136,7 +144,14 @@ impl<Io: AsyncRead + AsyncWrite> AsyncRead for Wire<Io> {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the body is late")));
         }
         let before = buf.filled().len();
-        if this.io.poll_read(cx, buf)?.is_pending() {
+        let mut io = this.io;
+        let read = io.as_mut().poll_read(cx, buf)?;
+        if !this.conn.is_greeted()
+            && let Some(greeted) = (this.greeted)(&io)
+        {
+            this.conn.greet(greeted);
+        }
+        if read.is_pending() {
             this.conn.set_owing(this.framing.is_in_body());
             return Poll::Pending;
         }

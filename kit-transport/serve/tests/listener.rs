@@ -101,6 +101,11 @@ async fn a_listener_that_stopped_lets_nobody_new_in_and_resets_nobody() {
         accepted = Listener::accept(&mut listener) => panic!("it was let in: {accepted:?}"),
         () = tokio::task::yield_now() => {}
     }
+    // The socket may be another process's too: who comes then is let in.
+    listener.release();
+    let again = TcpStream::connect(address).await.unwrap();
+    let (_, peer) = Listener::accept(&mut listener).await.unwrap();
+    assert_eq!(peer, Peer::Ip(again.local_addr().unwrap()));
 }
 
 #[cfg(unix)]
