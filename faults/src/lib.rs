@@ -1,9 +1,9 @@
-//! What becomes of calls while a registry fails.
+//! What becomes of calls while a registry fails, or a server is replaced.
 //!
-//! Each program starts the registry itself, does to it what is done to
-//! registries at night, and prints a table with its bars; a row over its bar
-//! says RED, and the exit code is 1. `cargo xtask prove outages` and `cargo
-//! xtask prove churn` run them.
+//! Each program starts what fails itself, does to it what is done to
+//! such things at night, and prints a table with its bars; a row over its bar
+//! says RED, and the exit code is 1. `cargo xtask prove outages`, `churn` and
+//! `restarts` run them.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 

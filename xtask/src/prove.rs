@@ -11,7 +11,7 @@ use crate::{
 type Proof = fn(&[&str]) -> Result;
 
 /// Name, what it shows, how it is run.
-const PROOFS: [(&str, &str, Proof); 4] = [
+const PROOFS: [(&str, &str, Proof); 5] = [
     ("bench", "what the kit costs beside bare hyper and tonic", bench),
     (
         "fuzz",
@@ -22,6 +22,11 @@ const PROOFS: [(&str, &str, Proof); 4] = [
         "outages",
         "what becomes of 500 calls a second while Consul and etcd fail; needs root, for a network to cut",
         outages,
+    ),
+    (
+        "restarts",
+        "what is lost when a server under load is replaced, 20 times; and by axum",
+        restarts,
     ),
     ("churn", "what 10,000 changes of membership leave behind", churn),
 ];
@@ -67,6 +72,11 @@ fn churn(_: &[&str]) -> Result {
     let bounds = Bounds::listen(OUTAGES)?;
     let consul = consul::provide(&bounds)?;
     bounds.run(faults("churn").arg(consul))
+}
+
+fn restarts(arguments: &[&str]) -> Result {
+    let bounds = Bounds::listen(OUTAGES)?;
+    bounds.run(faults("restarts").args(arguments))
 }
 
 fn faults(program: &str) -> std::process::Command {
