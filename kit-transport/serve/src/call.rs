@@ -126,14 +126,15 @@ where
                 if let Some(call) = &mut call {
                     call.theirs();
                     let conn = call.conn();
-                    if conn.stats.is_draining() && conn.protocol() == Protocol::Http1 {
-                        close(reply.headers_mut());
-                    }
                     let status = reply.status();
                     let switches = status == StatusCode::SWITCHING_PROTOCOLS
                         || *connects && status.is_success();
-                    if switches && conn.protocol() == Protocol::Http1 {
-                        conn.set_upgraded();
+                    if conn.protocol() == Protocol::Http1 {
+                        if switches {
+                            conn.set_upgraded();
+                        } else if conn.stats.is_draining() {
+                            close(reply.headers_mut());
+                        }
                     }
                 }
                 Poll::Ready(Ok(reply.map(|body| Reply::new(body, call))))

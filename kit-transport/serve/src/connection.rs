@@ -88,6 +88,11 @@ enum Cause {
     LastWord,
 }
 
+/// How long until it is looked again at whether HTTP/2 replies get on.
+fn between_looks(limits: &Limits) -> Duration {
+    (limits.idle / LOOKS).max(Duration::from_secs(1))
+}
+
 /// How a connection ended, if it did not end well.
 #[derive(Debug)]
 pub(crate) enum Ended<E> {
@@ -187,7 +192,7 @@ impl<H: GracefulConnection> Future for Connection<H> {
                 continue;
             }
             match state.over(cause, conn, limits) {
-                Over::Ends(None) => return Poll::Ready(Ok(())),
+                Over::Ends(None) => return Poll::Ready(state.ended(Ok(()))),
                 Over::Ends(Some(waiting)) => {
                     conn.stats.timeouts(waiting).add(1);
                     return Poll::Ready(Err(Ended::TimedOut(waiting)));
@@ -307,7 +312,7 @@ impl State {
             look(reply, Cause::Waited(Waiting::Reply));
         }
         if self.phase == Phase::Busy && conn.protocol() == Protocol::Http2 {
-            let begun = || conn.stats.at(conn.begun()).checked_add(limits.idle / LOOKS);
+            let begun = || conn.stats.at(conn.begun()).checked_add(between_looks(limits));
             self.stall = self.stall.or_else(begun);
             look(self.stall, Cause::Stall);
         } else {
@@ -364,7 +369,7 @@ impl State {
                 if self.stalled == LOOKS {
                     return Over::Ends(Some(Waiting::Reply));
                 }
-                self.stall = Instant::now().checked_add(limits.idle / LOOKS);
+                self.stall = Instant::now().checked_add(between_looks(limits));
                 Over::GoesOn(None)
             }
             Cause::Age if self.aged => Over::Ends(Some(Waiting::Age)),

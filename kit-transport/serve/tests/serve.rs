@@ -670,6 +670,7 @@ async fn an_upgraded_connection_belongs_to_the_service() {
     while !replied.ends_with(b"upgraded") {
         assert_ne!(pipe.read_buf(&mut replied).await.unwrap(), 0);
     }
+    assert!(String::from_utf8_lossy(&replied).contains("connection: upgrade"));
     handle.drain().await;
     running.await.unwrap().unwrap();
     sleep(Duration::from_secs(500)).await;

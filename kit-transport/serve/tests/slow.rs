@@ -230,10 +230,17 @@ async fn a_service_that_does_not_hear_that_the_body_is_late_is_cut() {
         _ = request.into_body().collect().await;
         std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
     });
-    let (handle, _running) = start(serve(pipes, service));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let server = serve(pipes, service)
+        .on_incident(move |incident| heard.lock().unwrap().push(incident.to_string()));
+    let (handle, _running) = start(server);
     let mut pipe = net.connect();
     pipe.write_all(POST).await.unwrap();
     let took = gone(&handle).await;
+    settle().await;
+    let late = "connection of 192.0.2.7:4711 closed: waited too long for the body of a request";
+    assert_eq!(*told.lock().unwrap(), [late]);
     assert!(took >= SECOND * 10 && took < SECOND * 11, "{took:?}");
 }
 
