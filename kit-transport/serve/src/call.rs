@@ -132,7 +132,7 @@ where
                     if conn.protocol() == Protocol::Http1 {
                         if switches {
                             conn.set_upgraded();
-                        } else if conn.stats.is_draining() {
+                        } else if conn.is_last() {
                             close(reply.headers_mut());
                         }
                     }

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
     },
     task::{Poll, Waker},
     thread,
@@ -23,7 +23,7 @@ pub(crate) struct Conn {
     protocol: AtomicU8,
     identity: OnceLock<TlsIdentity>,
     /// Bits, which the connection's own task alone writes.
-    flags: AtomicU8,
+    flags: AtomicU16,
     /// Why the peer is turned away.
     refusal: OnceLock<Refusal>,
     read: AtomicU64,
@@ -37,21 +37,25 @@ pub(crate) struct Conn {
 }
 
 /// The peer was waited for when we last looked: a part of a body is to come.
-const OWING: u8 = 1;
+const OWING: u16 = 1;
 /// The peer takes nothing more for now.
-const BLOCKED: u8 = 2;
+const BLOCKED: u16 = 2;
 /// A part of a head came.
-const IN_HEAD: u8 = 4;
+const IN_HEAD: u16 = 4;
 /// What follows is not HTTP/1.
-const UPGRADED: u8 = 8;
+const UPGRADED: u16 = 8;
 /// Nothing more is read for hyper.
-const STOPPED: u8 = 16;
+const STOPPED: u16 = 16;
 /// A refusal is being said.
-const TURNING: u8 = 32;
+const TURNING: u16 = 32;
 /// It is closed on our side, and what still comes is thrown away.
-const LINGERING: u8 = 64;
+const LINGERING: u16 = 64;
 /// What comes before HTTP is agreed on.
-const GREETED: u8 = 128;
+const GREETED: u16 = 128;
+/// A part of a body is to come.
+const IN_BODY: u16 = 256;
+/// The next reply is its last: it is too old.
+const LAST: u16 = 512;
 
 /// One call in flight; it is over when this is dropped.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ impl Conn {
             waker: OnceLock::new(),
             protocol: AtomicU8::new(0),
             identity: OnceLock::new(),
-            flags: AtomicU8::new(0),
+            flags: AtomicU16::new(0),
             refusal: OnceLock::new(),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -98,11 +102,11 @@ impl Conn {
         self.begun.load(Ordering::Relaxed)
     }
 
-    fn flag(&self, flag: u8) -> bool {
+    fn flag(&self, flag: u16) -> bool {
         self.flags.load(Ordering::Relaxed) & flag != 0
     }
 
-    fn set(&self, flag: u8, is: bool) {
+    fn set(&self, flag: u16, is: bool) {
         let flags = self.flags.load(Ordering::Relaxed);
         let set = if is { flags | flag } else { flags & !flag };
         self.flags.store(set, Ordering::Relaxed);
@@ -126,8 +130,28 @@ impl Conn {
         self.flag(IN_HEAD)
     }
 
-    pub(crate) fn set_in_head(&self, is: bool) {
-        self.set(IN_HEAD, is);
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.flag(IN_BODY)
+    }
+
+    /// No call is in flight, but the rest of its reply, or a part of the next
+    /// head, or a refusal.
+    pub(crate) fn is_amid(&self) -> bool {
+        self.flag(BLOCKED | IN_HEAD | STOPPED) && self.active() == 0
+    }
+
+    pub(crate) fn set_place(&self, is_in_head: bool, is_in_body: bool) {
+        self.set(IN_HEAD, is_in_head);
+        self.set(IN_BODY, is_in_body);
+    }
+
+    /// The next reply is its last, of this connection or of all.
+    pub(crate) fn is_last(&self) -> bool {
+        self.flag(LAST) || self.stats.is_draining()
+    }
+
+    pub(crate) fn set_last(&self) {
+        self.set(LAST, true);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {

@@ -71,7 +71,6 @@ struct State {
     /// When the service must have answered for a body that was late.
     last_word: Option<Instant>,
     called: u64,
-    read: u64,
     closing: bool,
     aged: bool,
     /// The refusal was told.
@@ -112,7 +111,9 @@ impl<H> Connection<H> {
     ) -> Self {
         let now = Instant::now();
         let deadline = now.checked_add(limits.handshake);
-        let age = limits.age.map(|age| age.mul_f64(open.jitter()));
+        let age = limits.age.map(|age| age.as_secs_f64() * open.jitter());
+        // One that no clock reaches is none.
+        let age = age.and_then(|age| Duration::try_from_secs_f64(age).ok());
         let state = State {
             phase: Phase::Waiting(Waiting::Handshake),
             deadline,
@@ -125,7 +126,6 @@ impl<H> Connection<H> {
             quiet: None,
             last_word: None,
             called: 0,
-            read: 0,
             closing: false,
             aged: false,
             told: false,
@@ -171,7 +171,8 @@ impl<H: GracefulConnection> Future for Connection<H> {
                 nudged = true;
                 continue;
             }
-            if !state.closing && conn.stats.is_draining() && state.closes_now(conn, limits) {
+            let ends = state.aged || conn.stats.is_draining();
+            if !state.closing && ends && state.closes_now(conn, limits) {
                 state.closing = true;
                 this.http.as_mut().graceful_shutdown();
                 continue;
@@ -242,14 +243,12 @@ impl State {
     /// Says whether a drain closes it now: HTTP/1 without a request is left
     /// open for a while, since one may be on its way.
     fn closes_now(&mut self, conn: &Conn, limits: &Limits) -> bool {
-        if conn.is_blocked() && conn.active() == 0 {
-            // A reply is on its way: hyper would drop what is left of it.
+        // hyper would drop what is left of it; each has a time of its own.
+        if conn.is_amid() {
             return false;
         }
-        let is_idle = conn.protocol() != Protocol::Http2
-            && conn.active() == 0
-            && !conn.is_in_head()
-            && !conn.is_stopped();
+        let is_idle =
+            conn.protocol() != Protocol::Http2 && conn.active() == 0 && !conn.is_in_body();
         if is_idle && self.quiet.is_none() {
             self.quiet = Instant::now().checked_add(limits.quiet);
         }
@@ -258,7 +257,7 @@ impl State {
 
     /// Takes notice of what happened since the last look.
     fn advance(&mut self, conn: &Conn, limits: &Limits) {
-        let (called, read) = (conn.called(), conn.read());
+        let called = conn.called();
         let ends = match () {
             () if conn.is_stopped() || conn.is_lingering() => Ends::Now,
             () if self.closing => Ends::Idle,
@@ -266,9 +265,9 @@ impl State {
         };
         let seen = Seen {
             protocol: conn.is_greeted().then(|| conn.protocol()),
-            busy: conn.active() > 0 || conn.is_blocked(),
+            busy: conn.active() > 0 || conn.is_blocked() || conn.is_in_body() && ends != Ends::Now,
             called: called != self.called,
-            read: read != self.read,
+            in_head: conn.is_in_head(),
             ends,
         };
         let next = self.phase.next(seen);
@@ -285,7 +284,7 @@ impl State {
         if seen.called {
             self.body.renew(limits.body);
         }
-        (self.phase, self.called, self.read) = (next, called, read);
+        (self.phase, self.called) = (next, called);
     }
 
     /// Returns what will have lasted too long first.
@@ -311,7 +310,7 @@ impl State {
             let reply = self.reply.look(limits.reply, blocks, conn.written(), now);
             look(reply, Cause::Waited(Waiting::Reply));
         }
-        if self.phase == Phase::Busy && conn.protocol() == Protocol::Http2 {
+        if conn.active() > 0 && conn.protocol() == Protocol::Http2 {
             let begun = || conn.stats.at(conn.begun()).checked_add(between_looks(limits));
             self.stall = self.stall.or_else(begun);
             look(self.stall, Cause::Stall);
@@ -319,7 +318,7 @@ impl State {
             (self.stall, self.stalled) = (None, 0);
         }
         look(self.expires, Cause::Age);
-        if !self.closing {
+        if !self.closing && !conn.is_amid() {
             look(self.quiet, Cause::Quiet);
         }
         look(self.last_word, Cause::LastWord);
@@ -365,7 +364,10 @@ impl State {
             }
             Cause::Waited(waiting) => Over::Ends(Some(waiting)),
             Cause::Stall => {
-                self.stalled = if conn.slots.are_stalled() { self.stalled + 1 } else { 0 };
+                // Both look, for the next time.
+                let gets_on = self.gets_on(conn, between_looks(limits), limits.reply);
+                let is_stalled = conn.slots.are_stalled() && !gets_on;
+                self.stalled = if is_stalled { self.stalled + 1 } else { 0 };
                 if self.stalled == LOOKS {
                     return Over::Ends(Some(Waiting::Reply));
                 }
@@ -376,7 +378,8 @@ impl State {
             Cause::Age => {
                 self.aged = true;
                 self.expires = Instant::now().checked_add(limits.age_grace);
-                if self.closing { Over::GoesOn(None) } else { Over::Closes(None) }
+                conn.set_last();
+                Over::GoesOn(None)
             }
             Cause::Quiet => Over::Closes(None),
             Cause::LastWord => Over::Ends(None),

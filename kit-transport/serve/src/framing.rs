@@ -2,8 +2,8 @@
 //!
 //! hyper parses; this only keeps count, so that a head too long is told what
 //! it is before hyper holds it, and so that a peer that owes a body is told
-//! apart from a service that takes its time. It is as lenient as it can be:
-//! what it misjudges, hyper refuses.
+//! apart from a service that takes its time. What it cannot follow, most of
+//! which hyper refuses, it takes for a body that is owed.
 
 use crate::Refusal;
 
@@ -44,7 +44,9 @@ enum At {
     ChunkData(u64),
     ChunkEnd,
     Trailers,
-    /// Nothing is known any more.
+    /// How long the body is can't be told: it is owed for good.
+    Unclear,
+    /// What follows is not HTTP/1.
     Lost,
 }
 
@@ -98,8 +100,8 @@ impl Framing {
 
     /// The head came, and not the whole body.
     pub(crate) const fn is_in_body(&self) -> bool {
-        use At::{Body, ChunkData, ChunkEnd, ChunkSize, Trailers};
-        matches!(self.at, Body(_) | ChunkSize | ChunkData(_) | ChunkEnd | Trailers)
+        use At::{Body, ChunkData, ChunkEnd, ChunkSize, Trailers, Unclear};
+        matches!(self.at, Body(_) | ChunkSize | ChunkData(_) | ChunkEnd | Trailers | Unclear)
     }
 
     /// Counts what was read.
@@ -107,7 +109,7 @@ impl Framing {
         let (mut rest, mut before) = (bytes, 0);
         while !rest.is_empty() {
             match &mut self.at {
-                At::Lost => return Ok(()),
+                At::Lost | At::Unclear => return Ok(()),
                 At::Body(left) => {
                     let taken = skip(left, &mut rest);
                     if taken {
@@ -124,10 +126,12 @@ impl Framing {
                     match rest {
                         [b'\r' | b'\n', after @ ..] => rest = after,
                         // Most heads come whole, and are far from any limit.
-                        _ if rest.len() <= self.limits.line => match self.whole_head(rest) {
-                            Some(end) => rest = &rest[end..],
-                            None => self.begin(),
-                        },
+                        _ if rest.len() <= self.limits.line.min(self.limits.head) => {
+                            match self.whole_head(rest) {
+                                Some(end) => rest = &rest[end..],
+                                None => self.begin(),
+                            }
+                        }
                         _ => self.begin(),
                     }
                 }
@@ -145,7 +149,7 @@ impl Framing {
     }
 
     /// Takes a head that is there to its end, and returns where that is. It is
-    /// shorter than a request line may be.
+    /// shorter than a request line, and than a head, may be.
     fn whole_head(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut body = Length::default();
         let mut fields = 0;
@@ -179,13 +183,14 @@ impl Framing {
         let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         if matches!(self.at, At::RequestLine | At::Fields) {
             self.length += part.len();
-            if self.at == At::RequestLine && self.length > self.limits.line + 2 {
+            if self.at == At::RequestLine && self.length > self.limits.line.saturating_add(2) {
                 return Err(Refusal::UriTooLong);
             }
             if self.length > self.limits.head {
                 return Err(Refusal::HeadTooLarge);
             }
         }
+        let is_cut = self.line.length > 0 && self.line.length.saturating_add(part.len()) > KEPT;
         let line = match (end, self.line.length) {
             (Some(_), 0) => part,
             (Some(_), _) => self.line.whole(part),
@@ -194,6 +199,8 @@ impl Framing {
                 return Ok(rest);
             }
         };
+        // hyper takes anything else for the begin of one more trailer.
+        let is_end = line == b"\r\n";
         let line = line.trim_ascii_end();
         let next = match self.at {
             At::RequestLine => At::Fields,
@@ -204,15 +211,16 @@ impl Framing {
                     return Err(Refusal::HeadTooLarge);
                 }
                 self.body.field(line);
+                self.body.is_unclear |= is_cut && says_length(line);
                 At::Fields
             }
-            At::ChunkSize => match chunk_size(line) {
+            At::ChunkSize => match chunk_size(line, is_cut) {
                 Some(0) => At::Trailers,
                 Some(size) => At::ChunkData(size),
-                None => At::Lost,
+                None => At::Unclear,
             },
             At::ChunkEnd => At::ChunkSize,
-            At::Trailers if line.is_empty() => At::Start,
+            At::Trailers if is_end => At::Start,
             at => at,
         };
         self.line.length = 0;
@@ -229,10 +237,13 @@ fn skip(left: &mut u64, rest: &mut &[u8]) -> bool {
     *left == 0
 }
 
-/// The size at the begin of a chunk's line, before its extensions.
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next()?;
-    if digits.is_empty() || digits.len() > 16 {
+/// The size at the begin of a chunk's line, before its extensions; of a line
+/// that is cut it may be cut too.
+fn chunk_size(line: &[u8], is_cut: bool) -> Option<u64> {
+    let all = line.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next()?;
+    let zeros = all.iter().take_while(|digit| **digit == b'0').count();
+    let digits = &all[zeros..];
+    if all.is_empty() || digits.len() > 16 || is_cut && all.len() == line.len() {
         return None;
     }
     digits.iter().try_fold(0, |size, digit| {
@@ -269,12 +280,17 @@ impl Length {
     /// What follows the head.
     const fn next(self) -> At {
         match self {
+            Self { is_unclear: true, .. } | Self { chunked: Some(false), .. } => At::Unclear,
             Self { chunked: Some(true), .. } => At::ChunkSize,
-            Self { is_unclear: true, .. } | Self { chunked: Some(false), .. } => At::Lost,
             Self { content: None | Some(0), .. } => At::Start,
             Self { content: Some(length), .. } => At::Body(length),
         }
     }
+}
+
+/// Whether a field says how long the body is.
+fn says_length(line: &[u8]) -> bool {
+    value(line, b"content-length:").is_some() || value(line, b"transfer-encoding:").is_some()
 }
 
 /// The value of a field, if it is this one.
@@ -364,16 +380,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_clear_is_left_to_hyper() {
+    fn what_is_not_clear_is_a_body_that_is_owed() {
         let post = |fields: &str| ends(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\nrest"));
-        assert_eq!(post("content-length: 1, 1"), At::Lost);
-        assert_eq!(post("content-length: +1"), At::Lost);
-        assert_eq!(post("content-length: 1\r\ncontent-length: 2"), At::Lost);
-        assert_eq!(post("content-length: 99999999999999999999"), At::Lost);
-        assert_eq!(post("transfer-encoding: gzip"), At::Lost);
-        assert_eq!(post("transfer-encoding: chunked\r\n\r\nx"), At::Lost);
-        assert_eq!(chunk_size(b"11111111111111111"), None);
-        assert_eq!(chunk_size(b"ffffffffffffffff"), Some(u64::MAX));
+        assert_eq!(post("content-length: 1, 1"), At::Unclear);
+        assert_eq!(post("content-length: +1"), At::Unclear);
+        assert_eq!(post("content-length: 1\r\ncontent-length: 2"), At::Unclear);
+        assert_eq!(post("content-length: 99999999999999999999"), At::Unclear);
+        assert_eq!(post("transfer-encoding: gzip"), At::Unclear);
+        assert_eq!(post("transfer-encoding: chunked\r\n\r\nx"), At::Unclear);
+        assert_eq!(chunk_size(b"11111111111111111", false), None);
+        assert_eq!(chunk_size(b"ffffffffffffffff", false), Some(u64::MAX));
+        let blanks = " ".repeat(KEPT);
+        for field in
+            [format!("content-length:{blanks}1000"), format!("transfer-encoding:{blanks}chunked")]
+        {
+            let text = format!("POST / HTTP/1.1\r\n{field}\r\n\r\n");
+            for piece in 1..text.len() {
+                let framing = read_within(WIDE, text.as_bytes(), piece).unwrap();
+                assert!(framing.is_in_body(), "{field} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_is_followed_as_hyper_reads_it() {
+        let post = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(ends(&format!("{post}00000000000000005\r\nab")), At::ChunkData(3));
+        assert_eq!(ends(&format!("{post}000\r\n")), At::Trailers);
+        // A line feed alone, or behind a blank, begins a trailer.
+        assert_eq!(ends(&format!("{post}0\r\n\n")), At::Trailers);
+        assert_eq!(ends(&format!("{post}0\r\n \r\n")), At::Trailers);
+        let zeros = "0".repeat(2 * KEPT);
+        let text = format!("{post}{zeros}5\r\nab");
+        for piece in 1..text.len() {
+            assert!(read(text.as_bytes(), piece).unwrap().is_in_body(), "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn limits_may_be_none_and_the_head_may_have_the_lower_one() {
+        let any = HeadLimits { line: usize::MAX, head: usize::MAX, fields: usize::MAX };
+        let text = b"GET / HTTP/1.1\r\na: b\r\n\r\n";
+        for piece in 1..text.len() {
+            assert_eq!(read_within(any, text, piece).unwrap().at, At::Start);
+        }
+        let low = HeadLimits { line: 1000, head: 20, fields: 4 };
+        assert_eq!(read_within(low, text, usize::MAX).unwrap_err().1, Refusal::HeadTooLarge);
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub(crate) struct Seen {
     pub(crate) busy: bool,
     /// A call began since the last look.
     pub(crate) called: bool,
-    /// Bytes came since the last look.
-    pub(crate) read: bool,
+    /// A part of an HTTP/1 head came.
+    pub(crate) in_head: bool,
     pub(crate) ends: Ends,
 }
 
@@ -73,11 +73,13 @@ impl Phase {
         match (self, protocol) {
             (Self::Waiting(Waiting::Handshake), _) => Self::Waiting(Waiting::Sniff).next(seen),
             (_, Protocol::Unknown) => self,
+            (Self::Busy, Protocol::Http1) if seen.in_head => Self::Waiting(Waiting::Head),
             // A call came and went.
             (Self::Busy, _) => idle,
+            (_, Protocol::Http1) if seen.called && seen.in_head => Self::Waiting(Waiting::Head),
             (_, _) if seen.called => idle,
             (Self::Waiting(Waiting::Sniff), Protocol::Http1) => Self::Waiting(Waiting::Head),
-            (Self::Waiting(Waiting::Idle | Waiting::Close), Protocol::Http1) if seen.read => {
+            (Self::Waiting(Waiting::Idle | Waiting::Close), Protocol::Http1) if seen.in_head => {
                 Self::Waiting(Waiting::Head)
             }
             // Frames say nothing about requests, so HTTP/2 is idle without streams.
@@ -150,7 +152,7 @@ mod tests {
         protocol: Some(Protocol::Http1),
         busy: false,
         called: false,
-        read: false,
+        in_head: false,
         ends: Ends::No,
     };
 
@@ -160,13 +162,15 @@ mod tests {
         let head = Phase::Waiting(Waiting::Head);
         let idle = Phase::Waiting(Waiting::Idle);
         assert_eq!(sniff.next(Seen { protocol: Some(Protocol::Unknown), ..QUIET }), sniff);
-        assert_eq!(sniff.next(Seen { read: true, ..QUIET }), head);
-        assert_eq!(head.next(Seen { read: true, ..QUIET }), head);
+        assert_eq!(sniff.next(Seen { in_head: true, ..QUIET }), head);
+        assert_eq!(head.next(Seen { in_head: true, ..QUIET }), head);
         assert_eq!(head.next(Seen { busy: true, called: true, ..QUIET }), Phase::Busy);
         assert_eq!(Phase::Busy.next(Seen { busy: true, ..QUIET }), Phase::Busy);
+        assert_eq!(Phase::Busy.next(Seen { in_head: true, ..QUIET }), head);
+        assert_eq!(head.next(Seen { called: true, in_head: true, ..QUIET }), head);
         assert_eq!(Phase::Busy.next(QUIET), idle);
         assert_eq!(idle.next(QUIET), idle);
-        assert_eq!(idle.next(Seen { read: true, ..QUIET }), head);
+        assert_eq!(idle.next(Seen { in_head: true, ..QUIET }), head);
     }
 
     #[test]
@@ -182,13 +186,13 @@ mod tests {
     fn a_call_that_came_and_went_at_once_ends_in_idle() {
         let head = Phase::Waiting(Waiting::Head);
         let idle = Phase::Waiting(Waiting::Idle);
-        assert_eq!(head.next(Seen { called: true, read: true, ..QUIET }), idle);
-        assert_eq!(idle.next(Seen { called: true, read: true, ..QUIET }), idle);
+        assert_eq!(head.next(Seen { called: true, ..QUIET }), idle);
+        assert_eq!(idle.next(Seen { called: true, ..QUIET }), idle);
     }
 
     #[test]
     fn http2_is_idle_without_streams_whatever_it_reads() {
-        let http2 = Seen { protocol: Some(Protocol::Http2), read: true, ..QUIET };
+        let http2 = Seen { protocol: Some(Protocol::Http2), in_head: true, ..QUIET };
         let idle = Phase::Waiting(Waiting::Idle);
         assert_eq!(Phase::Waiting(Waiting::Sniff).next(http2), idle);
         assert_eq!(idle.next(http2), idle);
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn who_is_turned_away_waits_for_nothing_but_the_close() {
-        let stopped = Seen { ends: Ends::Now, read: true, ..QUIET };
+        let stopped = Seen { ends: Ends::Now, in_head: true, ..QUIET };
         let close = Phase::Waiting(Waiting::Close);
         for phase in [Phase::Busy, Phase::Waiting(Waiting::Head), close] {
             assert_eq!(phase.next(stopped), close);

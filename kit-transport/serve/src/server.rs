@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::watch,
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -406,9 +406,12 @@ where
 {
     async fn run<L: Listener>(
         mut self,
-        mut listener: L,
+        listener: L,
         mut commands: watch::Receiver<Command>,
     ) -> Result<(), Cut> {
+        let mut listener = Held(listener);
+        // Whoever had the socket before may have been killed as it stopped.
+        listener.0.release();
         let mut pause = Pause::default();
         let mut full = false;
         let asked = loop {
@@ -416,7 +419,7 @@ where
                 full = !full;
                 self.shared.stats.pauses.add(u64::from(full));
             }
-            match self.next(&mut listener, &mut commands, full, pause.until).await {
+            match self.next(&mut listener.0, &mut commands, full, pause.until).await {
                 Next::Asked(command) => break command,
                 Next::Accepted(Ok((io, peer))) => {
                     pause = Pause::default();
@@ -432,10 +435,9 @@ where
                 Next::Again => pause.until = None,
             }
         };
-        if listener.stop() {
-            self.accept_rest(&mut listener).await;
+        if listener.0.stop() {
+            self.accept_rest(&mut listener.0).await;
         }
-        listener.release();
         drop(listener);
         self.end(asked, commands).await
     }
@@ -553,11 +555,22 @@ where
     }
 }
 
+/// A listener whose socket is as it was when this is dropped.
+struct Held<L: Listener>(L);
+
+impl<L: Listener> Drop for Held<L> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 /// Says that there are too many, to a peer that has not said anything yet.
-async fn turn_away<Io: AsyncWrite + Unpin>(mut io: Io) {
+async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
     let said = async {
         io.write_all(&Refusal::TooManyOfPeer.http1()).await?;
-        io.shutdown().await
+        io.shutdown().await?;
+        // What it sends is read, or a reset would take the word along.
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
     };
     // Who does not take it is not told.
     _ = timeout(LAST_WORD, said).await;

@@ -175,7 +175,7 @@ impl<Io: AsyncRead + AsyncWrite> AsyncRead for Wire<Io> {
                 return self.turn_away(much.refusal, cx, buf);
             }
         }
-        this.conn.set_in_head(this.framing.is_in_head());
+        this.conn.set_place(this.framing.is_in_head(), this.framing.is_in_body());
         Poll::Ready(Ok(()))
     }
 }
@@ -229,8 +229,9 @@ impl<Io: AsyncRead + AsyncWrite> AsyncWrite for Wire<Io> {
         let mut thrown = [MaybeUninit::uninit(); 4096];
         loop {
             let mut buf = ReadBuf::uninit(&mut thrown);
-            ready!(this.io.as_mut().poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
+            // Who resets it now has what it wanted.
+            let is_over = ready!(this.io.as_mut().poll_read(cx, &mut buf)).is_err();
+            if is_over || buf.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -6,7 +6,16 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use kit_serve::{Bind, Listener, Peer, serve};
-use std::{convert::Infallible, future::IntoFuture};
+use std::{
+    convert::Infallible,
+    future::IntoFuture,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -74,6 +83,43 @@ async fn who_came_before_the_stop_is_served_and_the_next_listener_gets_the_rest(
     assert!(ask(stream).await.contains(" 200 "));
     stop.drain().await;
     next.await.unwrap().unwrap();
+}
+
+/// Counts how often it was stopped and released; nobody ever comes.
+#[derive(Clone, Default)]
+struct Told(Arc<[AtomicU32; 2]>);
+
+impl Listener for Told {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
+        std::future::pending().await
+    }
+
+    fn stop(&mut self) -> bool {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn release(&mut self) {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_dropped_as_it_stops_releases_its_listener() {
+    let told = Told::default();
+    let server = serve(told.clone(), tower::service_fn(peer));
+    let handle = server.handle();
+    let running = tokio::spawn(server.into_future());
+    handle.stop_accepting();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let count = |at: usize| told.0[at].load(Ordering::Relaxed);
+    // Once at the begin, for whoever was killed before.
+    assert_eq!((count(0), count(1)), (1, 1));
+    running.abort();
+    running.await.unwrap_err();
+    assert_eq!((count(0), count(1)), (1, 2));
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -517,6 +517,33 @@ async fn a_head_that_has_begun_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_later_head_that_has_begun_is_waited_for_too() {
+    let (net, pipes) = Net::new();
+    let (handle, running) = start(serve(pipes, service!(Gate::new())));
+    let (mut begun, mut begins) = (net.connect(), net.connect());
+    for pipe in [&mut begun, &mut begins] {
+        pipe.write_all(GET).await.unwrap();
+        reply(pipe).await;
+    }
+    begun.write_all(&GET[..9]).await.unwrap();
+    settle().await;
+    let drain = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.drain().await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    begins.write_all(&GET[..9]).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    for pipe in [&mut begun, &mut begins] {
+        pipe.write_all(&GET[9..]).await.unwrap();
+        let reply = reply(pipe).await;
+        assert!(reply.contains("connection: close\r\n") && reply.ends_with("/a"), "{reply}");
+    }
+    drain.await.unwrap();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_request_that_is_cut_is_told_as_one() {
     let (net, pipes) = Net::new();
     let (handle, _running) = start(serve(pipes, service!(Gate::new())));

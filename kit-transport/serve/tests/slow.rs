@@ -123,7 +123,52 @@ async fn a_later_head_that_does_not_end_is_answered_after_the_reply_before_it() 
     about(begun.elapsed(), 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_head_that_begins_behind_a_request_has_the_time_of_a_head() {
+    let (net, pipes) = Net::new();
+    let _running = start(serve(pipes, tower::service_fn(measure)));
+    let mut pipe = net.connect();
+    pipe.write_all(&[GET, b"GET / HT"].concat()).await.unwrap();
+    let begun = Instant::now();
+    let text = all(&mut pipe).await;
+    about(begun.elapsed(), 10);
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("HTTP/1.1 408 "), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_line_is_no_head() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(serve(pipes, tower::service_fn(measure)));
+    let mut pipe = net.connect();
+    pipe.write_all(GET).await.unwrap();
+    reply(&mut pipe).await;
+    pipe.write_all(b"\r\n").await.unwrap();
+    about(closed(&mut pipe).await, 75);
+    assert_eq!(timeouts(&handle, "head"), "0");
+}
+
 // ----- the body
+
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_end_is_hidden_is_late_too() {
+    let long = format!("content-length:{}1000\r\n\r\n", " ".repeat(100));
+    for (head, rest) in [
+        ("transfer-encoding: chunked\r\n\r\n", "0\r\n\n"),
+        ("transfer-encoding: chunked\r\n\r\n", "0\r\n \r\n"),
+        ("transfer-encoding: chunked\r\n\r\n", "00000000000000005\r\n"),
+        (&long[..40], &long[40..]),
+        (&long[..117], &long[117..]),
+    ] {
+        let (net, pipes) = Net::new();
+        let (handle, _running) = start(serve(pipes, tower::service_fn(measure)));
+        let mut pipe = net.connect();
+        pipe.write_all(format!("POST / HTTP/1.1\r\nhost: a\r\n{head}").as_bytes()).await.unwrap();
+        settle().await;
+        pipe.write_all(rest.as_bytes()).await.unwrap();
+        let took = gone(&handle).await;
+        assert!(took < SECOND * 11, "{head:?} {rest:?}: {took:?}");
+    }
+}
 
 async fn drip_body(head: &[u8], drip: &[u8]) -> (String, Duration, Handle) {
     let (net, pipes) = Net::new();
@@ -413,6 +458,18 @@ async fn what_is_in_flight_has_a_grace_after_the_age() {
     assert_eq!(timeouts(&handle, "age"), "1");
     assert!(waiting.await.unwrap().is_err());
     _ = connection.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_age_may_be_never() {
+    let (net, pipes) = Net::new();
+    let server = serve(pipes, tower::service_fn(measure)).max_age(Duration::MAX, Duration::MAX);
+    let _running = start(server);
+    for _ in 0..8 {
+        let mut pipe = net.connect();
+        pipe.write_all(GET).await.unwrap();
+        assert!(!reply(&mut pipe).await.contains("close"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
