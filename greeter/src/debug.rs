@@ -22,25 +22,34 @@ pub const BUILD: Build = Build {
     features: &[],
 };
 
-/// Serves `/health/live`, `/health/ready`, `/metrics` and `/debug/build`.
-pub fn router(metrics: Prometheus, ready: watch::Receiver<bool>) -> Router {
-    let ready = move || {
-        let ready = *ready.borrow();
-        async move {
-            if ready {
-                (StatusCode::OK, "ready\n")
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-            }
+/// Serves `/health/live`, `/health/ready`, `/health/startup`, `/metrics` and
+/// `/debug/build`; returns also what takes notice that it was `ready` once, and
+/// has started.
+pub fn router(
+    metrics: Prometheus,
+    ready: watch::Receiver<bool>,
+) -> (Router, impl Future<Output = ()> + Send) {
+    let (starting, started) = watch::channel(false);
+    let mut first = ready.clone();
+    let starts = async move {
+        let once = first.wait_for(|ready| *ready).await.is_ok();
+        starting.send_replace(once);
+    };
+    let says = |is: watch::Receiver<bool>, yes: &'static str, no: &'static str| {
+        move || {
+            let is = *is.borrow();
+            async move { if is { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) } }
         }
     };
     let page = move || {
         let page = metrics.render();
         async move { ([(CONTENT_TYPE, Prometheus::CONTENT_TYPE)], page) }
     };
-    Router::new()
+    let router = Router::new()
         .route("/health/live", get(|| async { "live\n" }))
-        .route("/health/ready", get(ready))
+        .route("/health/ready", get(says(ready, "ready\n", "not ready\n")))
+        .route("/health/startup", get(says(started, "started\n", "starting\n")))
         .route("/metrics", get(page))
-        .route("/debug/build", get(|| async { Json(BUILD) }))
+        .route("/debug/build", get(|| async { Json(BUILD) }));
+    (router, starts)
 }

@@ -2,8 +2,8 @@
 //!
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
-//! `serve` for how it lives and ends. `flags`, `listen`, `hooks`, `log`, `cors`
-//! and `debug` are the parts of a program that any service would have; `client`
+//! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `hooks`, `log`,
+//! `cors` and `debug` are the parts of a program that any service would have; `client`
 //! and `call` ask a greeter.
 
 pub mod call;
@@ -19,6 +19,7 @@ pub mod log;
 pub mod registry;
 pub mod serve;
 pub mod service;
+pub mod tls;
 pub mod transport;
 pub mod watch;
 

@@ -4,8 +4,12 @@
 //! does takes the question as a function.
 
 use crate::{
-    flags::{Listen, Place, Serve},
+    flags::{At, Listen, Place, Serve},
     registry::Registry,
+};
+use kit_serve::{
+    Inherited, Listener, Sockets,
+    tls::{Certificates, Tls},
 };
 use kit_transport::Report;
 use std::{
@@ -25,15 +29,17 @@ const OUTSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 
 
 /// The bound ports.
 #[derive(Debug)]
-pub struct Ports<L = TcpListener> {
+pub struct Ports<L = Inherited<TcpListener>, D = L> {
     /// HTTP's.
     pub http: L,
     /// gRPC's.
     pub grpc: L,
     /// The debug port.
-    pub debug: L,
+    pub debug: D,
     /// Where they listen.
     pub addresses: Addresses,
+    /// What HTTP and gRPC show, if they speak TLS.
+    pub certificates: Option<Certificates>,
 }
 
 /// Where the ports listen; prints a line for each.
@@ -45,6 +51,8 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// The debug port's.
     pub debug: SocketAddr,
+    /// Whether HTTP and gRPC speak TLS.
+    pub tls: bool,
 }
 
 /// The ports that cannot be had, all of them.
@@ -68,33 +76,41 @@ impl Ports {
     /// # Errors
     ///
     /// Fails if one cannot be had, and names the flag of each that cannot.
-    pub async fn bind(flags: &Serve) -> Result<Self, NotBound> {
+    pub async fn bind(flags: &Serve, passed: &mut Sockets) -> Result<Self, NotBound> {
         let tcp = async |host: &str, port: u16| {
             let listener = TcpListener::bind((host, port)).await?;
-            Ok((listener.local_addr()?, listener))
+            Ok((listener.local_addr()?, Inherited::bound(listener)))
         };
-        Self::bind_by(flags, tcp).await
+        let take = |socket| {
+            let listener = passed.tcp(socket)?;
+            let address = listener.local_addr().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            Ok((address, listener))
+        };
+        Self::bind_by(flags, tcp, take).await
     }
 }
 
 impl<L> Ports<L> {
     /// Binds the three ports by `bind`, which gets a host and a port, and
-    /// returns what listens there and where that is.
+    /// returns what listens there and where that is, or has them of `take`,
+    /// which gets the number of a socket that was passed.
     ///
     /// # Errors
     ///
     /// Fails if one cannot be had, and names the flag of each that cannot.
-    pub async fn bind_by<F>(flags: &Serve, bind: F) -> Result<Self, NotBound>
+    pub async fn bind_by<F, P>(flags: &Serve, bind: F, mut take: P) -> Result<Self, NotBound>
     where
         F: AsyncFn(&str, u16) -> io::Result<(SocketAddr, L)>,
+        P: FnMut(usize) -> io::Result<(SocketAddr, L)>,
     {
-        let http = bound(&flags.http, &bind).await;
-        let grpc = bound(&flags.grpc, &bind).await;
-        let debug = bound(&flags.debug, &bind).await;
+        let http = bound(&flags.http, &bind, &mut take).await;
+        let grpc = bound(&flags.grpc, &bind, &mut take).await;
+        let debug = bound(&flags.debug, &bind, &mut take).await;
         match (http, grpc, debug) {
             (Ok((http_addr, http)), Ok((grpc_addr, grpc)), Ok((debug_addr, debug))) => {
-                let addresses = Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr };
-                Ok(Self { http, grpc, debug, addresses })
+                let addresses =
+                    Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr, tls: false };
+                Ok(Self { http, grpc, debug, addresses, certificates: None })
             }
             (http, grpc, debug) => {
                 let taken = [http.err(), grpc.err(), debug.err()];
@@ -104,27 +120,45 @@ impl<L> Ports<L> {
     }
 }
 
-async fn bound<L, F>(listen: &Listen, bind: &F) -> Result<(SocketAddr, L), Taken>
+async fn bound<L, F, P>(listen: &Listen, bind: &F, take: &mut P) -> Result<(SocketAddr, L), Taken>
 where
     F: AsyncFn(&str, u16) -> io::Result<(SocketAddr, L)>,
+    P: FnMut(usize) -> io::Result<(SocketAddr, L)>,
 {
-    let bound = match &listen.host {
-        Some(host) => bind(host, listen.port).await,
+    let bound = match &listen.at {
+        At::Passed(socket) => take(*socket),
+        At::Port { host: Some(host), port } => bind(host, *port).await,
         // All interfaces: of both versions, or of IPv4 where there is no IPv6.
-        None => match bind("::", listen.port).await {
+        At::Port { host: None, port } => match bind("::", *port).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
-            Err(_) => bind("0.0.0.0", listen.port).await,
+            Err(_) => bind("0.0.0.0", *port).await,
             bound => bound,
         },
     };
     bound.map_err(|source| {
         let hint = match source.kind() {
+            _ if matches!(listen.at, At::Passed(_)) => "see ListenStream= in systemd's unit",
             io::ErrorKind::AddrInUse => "the port is in use, choose another or 0",
             io::ErrorKind::PermissionDenied => "ports below 1024 are for root",
             _ => "give the name or the address of this machine",
         };
         Taken { listen: listen.clone(), hint, source }
     })
+}
+
+impl<L, D> Ports<L, D> {
+    /// Lets HTTP and gRPC speak TLS.
+    pub fn tls(self, certificates: Certificates) -> Ports<Tls<L>, D> {
+        let tls = |listener| Tls::new(listener, certificates.clone());
+        let Self { http, grpc, debug, addresses, .. } = self;
+        Ports {
+            http: tls(http),
+            grpc: tls(grpc),
+            debug,
+            addresses: Addresses { tls: true, ..addresses },
+            certificates: Some(certificates),
+        }
+    }
 }
 
 // ===== reached =====
@@ -140,8 +174,8 @@ pub async fn registry(flags: &Serve, place: &Place) -> Registry<()> {
             reached_from(members.first().map_or("", String::as_str)).await.to_string()
         }
     };
-    let Serve { service, tags, metadata, .. } = flags.clone();
-    Registry { at: (), service, host, tags, metadata }
+    let Serve { service, tags, metadata, tls, .. } = flags.clone();
+    Registry { at: (), service, host, tags, metadata, tls: tls.is_some() }
 }
 
 /// Returns the address by which this machine reaches a registry, and is reached
@@ -186,8 +220,9 @@ async fn way_to(peer: SocketAddr) -> io::Result<IpAddr> {
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "HTTP listens on http://{}", self.http)?;
-        writeln!(f, "gRPC listens on grpc://{}", self.grpc)?;
+        let s = if self.tls { "s" } else { "" };
+        writeln!(f, "HTTP listens on http{s}://{}", self.http)?;
+        writeln!(f, "gRPC listens on grpc{s}://{}", self.grpc)?;
         writeln!(f, "debug listens on http://{}", self.debug)
     }
 }

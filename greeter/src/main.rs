@@ -6,14 +6,15 @@ use greeter::{
     listen::{self, Addresses, Ports},
     log,
     registry::{Consul, Registry},
-    serve, watch,
+    serve, tls, watch,
 };
-use kit_run::Group;
+use kit_run::{Group, Signals};
 use kit_sd::{
     self as sd,
     consul::{self, Agent},
     dns::{Resolver, Srv},
 };
+use kit_serve::{Listener, Sockets};
 use kit_transport::Report;
 use std::{
     env,
@@ -31,11 +32,12 @@ const USAGE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let mut passed = Sockets::from_env();
     let done = match flags::parse(env::args_os().skip(1), |name| env::var_os(name)) {
         Ok(Command::Print(text)) => say(&text),
         Ok(Command::Serve(flags)) => {
             log::install(&flags.log, flags.log_format);
-            serve(&flags).await
+            open(&flags, &mut passed).await
         }
         Ok(Command::Watch(flags)) => watch(flags).await,
         Ok(Command::Call(flags)) => match call::call(flags).await {
@@ -58,9 +60,21 @@ async fn main() -> ExitCode {
 }
 
 /// Opens what serving needs of the system, and serves.
-async fn serve(flags: &Serve) -> Result<(), BoxError> {
+async fn open(flags: &Serve, passed: &mut Sockets) -> Result<(), BoxError> {
     let signals = kit_run::signals()?;
-    let ports = Ports::bind(flags).await?;
+    let certificates = flags.tls.as_ref().map(tls::load).transpose()?;
+    let ports = Ports::bind(flags, passed).await?;
+    match certificates {
+        None => serve(flags, ports, signals).await,
+        Some(certificates) => serve(flags, ports.tls(certificates), signals.and_hangup()?).await,
+    }
+}
+
+async fn serve<L: Listener, D: Listener>(
+    flags: &Serve,
+    ports: Ports<L, D>,
+    signals: Signals,
+) -> Result<(), BoxError> {
     let say = |at: Addresses| say(&at.to_string());
     match &flags.registry {
         None => serve::serve(flags, ports, None::<Registry<Consul<Agent>>>, signals, say).await,

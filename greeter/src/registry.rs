@@ -6,9 +6,13 @@
 use crate::flags::ReadyWhen;
 use kit_sd::{
     Address, Instance, InvalidAddress, Registrar, Registration, RegistrationStatus,
-    consul::{self, Client, GrpcCheck, HttpCheck},
+    consul::{self, Client, GrpcCheck, HttpCheck, TtlCheck},
 };
+use std::time::Duration;
 use tokio::{sync::watch, try_join};
+
+/// How long Consul believes that the greeter is well.
+const TTL: Duration = Duration::from_secs(15);
 
 /// A registry, and what the greeter is there.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub struct Registry<B> {
     pub tags: Vec<String>,
     /// Facts by name.
     pub metadata: Vec<(String, String)>,
+    /// Whether the greeter speaks TLS.
+    pub tls: bool,
 }
 
 /// A protocol of the greeter's.
@@ -39,11 +45,13 @@ pub trait Backend {
     /// What keeps it registered calls this.
     type Registrar: Registrar;
 
-    /// Returns what registers `instance`.
-    fn registrar(&self, instance: Instance, speaks: Protocol) -> Self::Registrar;
+    /// Returns what registers `instance`, which the registry may ask how it is
+    /// in the protocol that it `speaks` in plain text; else it says so itself.
+    fn registrar(&self, instance: Instance, speaks: Option<Protocol>) -> Self::Registrar;
 }
 
-/// Consul, which asks each port how it is, in its own protocol.
+/// Consul, which asks each port how it is, in its own protocol; over TLS it
+/// would need to trust its authority, and to be trusted.
 #[derive(Debug, Clone)]
 pub struct Consul<C>(pub C);
 
@@ -57,8 +65,8 @@ pub struct Etcd(pub kit_sd::etcd::Etcd);
 impl<B> Registry<B> {
     /// Returns the same in another registry.
     pub fn at<A>(self, at: A) -> Registry<A> {
-        let Self { service, host, tags, metadata, .. } = self;
-        Registry { at, service, host, tags, metadata }
+        let Self { service, host, tags, metadata, tls, .. } = self;
+        Registry { at, service, host, tags, metadata, tls }
     }
 }
 
@@ -77,7 +85,7 @@ impl<B: Backend> Registry<B> {
         let mut instance = instance.version(env!("CARGO_PKG_VERSION"));
         instance.tags.clone_from(&self.tags);
         instance.metadata = self.metadata.iter().cloned().collect();
-        Ok(self.at.registrar(instance, speaks))
+        Ok(self.at.registrar(instance, Some(speaks).filter(|_| !self.tls)))
     }
 }
 
@@ -86,12 +94,15 @@ impl<B: Backend> Registry<B> {
 impl<C: Client + Clone> Backend for Consul<C> {
     type Registrar = consul::Registrar<C>;
 
-    fn registrar(&self, instance: Instance, speaks: Protocol) -> Self::Registrar {
+    fn registrar(&self, instance: Instance, speaks: Option<Protocol>) -> Self::Registrar {
         let address = instance.address.to_string();
         let registrar = consul::Registrar::new(self.0.clone(), instance);
         match speaks {
-            Protocol::Http => registrar.check(HttpCheck::new(format!("http://{address}/health"))),
-            Protocol::Grpc => registrar.check(GrpcCheck::new(address)),
+            Some(Protocol::Http) => {
+                registrar.check(HttpCheck::new(format!("http://{address}/health")))
+            }
+            Some(Protocol::Grpc) => registrar.check(GrpcCheck::new(address)),
+            None => registrar.check(TtlCheck::new(TTL)),
         }
     }
 }
@@ -100,7 +111,7 @@ impl<C: Client + Clone> Backend for Consul<C> {
 impl Backend for Etcd {
     type Registrar = kit_sd::etcd::Registrar;
 
-    fn registrar(&self, instance: Instance, _: Protocol) -> Self::Registrar {
+    fn registrar(&self, instance: Instance, _: Option<Protocol>) -> Self::Registrar {
         kit_sd::etcd::Registrar::new(self.0.clone(), instance)
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     log,
     registry::{self, Backend, Registry},
     service::{Greeter, Logging},
+    tls,
     transport::{grpc, http},
 };
 use kit_breaker::{Circuit, Limits};
@@ -34,9 +35,9 @@ const DEREGISTER: Duration = Duration::from_secs(5);
 ///
 /// Fails if `say` does, if the host cannot be registered, or if the end was
 /// not clean.
-pub async fn serve<L: Listener, B: Backend>(
+pub async fn serve<L: Listener, D: Listener, B: Backend>(
     flags: &Serve,
-    ports: Ports<L>,
+    ports: Ports<L, D>,
     at: Option<Registry<B>>,
     signals: Signals,
     say: impl FnOnce(Addresses) -> Result<(), BoxError>,
@@ -55,7 +56,7 @@ pub async fn serve<L: Listener, B: Backend>(
     let names = at.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
     let changes = hooks::registered(names.as_ref(), &metrics);
     let (shown, settled) = registry::shown(flags.ready_when, &readiness, names.as_ref());
-    let page = debug::router(metrics.clone(), shown);
+    let (page, starts) = debug::router(metrics.clone(), shown.clone());
 
     let http = watched("http", kit_serve::serve(ports.http, web), &metrics);
     let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
@@ -72,7 +73,11 @@ pub async fn serve<L: Listener, B: Backend>(
         .actor("debug", debug.into_future())
         .background("registry", changes)
         .background("readiness", settled)
+        .background("start", starts)
+        .background("certificates", tls::renewed(ports.certificates.clone()))
+        .notify_systemd(shown)
         .signals(signals)
+        .on_reload(tls::reload(ports.certificates))
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
         .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })
         .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))

@@ -25,7 +25,7 @@ fn fixture() -> Fixture {
 
 impl Fixture {
     async fn get(&self, target: &str) -> (StatusCode, String, String) {
-        let router = router(self.metrics.clone(), self.readiness.clone());
+        let (router, _) = router(self.metrics.clone(), self.readiness.clone());
         let request = Request::get(target).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let content = response.headers().get(header::CONTENT_TYPE);
@@ -52,6 +52,23 @@ async fn readiness_is_told() {
     fixture.ready.send_replace(false);
     let (status, _, body) = fixture.get("/health/ready").await;
     assert_eq!((status, &*body), (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"));
+}
+
+#[tokio::test]
+async fn it_has_started_once_it_was_ready_and_for_good() {
+    let (ready, readiness) = watch::channel(false);
+    let (app, starts) = router(Prometheus::new(), readiness);
+    let starts = tokio::spawn(starts);
+    let ask = async || {
+        let request = Request::get("/health/startup").body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap().status()
+    };
+    assert_eq!(ask().await, StatusCode::SERVICE_UNAVAILABLE);
+    ready.send_replace(true);
+    starts.await.unwrap();
+    assert_eq!(ask().await, StatusCode::OK);
+    ready.send_replace(false);
+    assert_eq!(ask().await, StatusCode::OK);
 }
 
 #[tokio::test]

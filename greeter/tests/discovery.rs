@@ -24,6 +24,7 @@ fn at(fake: &Fake, host: &str) -> Registry<Consul<Fake>> {
         host: host.to_owned(),
         tags: vec!["blue".to_owned()],
         metadata: vec![("team".to_owned(), "a".to_owned())],
+        tls: false,
     }
 }
 
@@ -58,6 +59,18 @@ async fn each_protocol_has_a_name_and_a_check_that_speaks_it() {
         assert_eq!(instance.tags, ["blue"]);
         assert_eq!(instance.metadata["team"], "a");
         assert_eq!(instance.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_tls_it_says_itself_that_it_is_well() {
+    let fake = Fake::default();
+    let (_ready, readiness) = watch::channel(true);
+    let registry = Registry { tls: true, ..at(&fake, "10.0.0.1") };
+    let kept = register(&registry, [9110, 9120], &readiness).unwrap();
+    registered(&kept).await;
+    for service in fake.services() {
+        assert!(matches!(service.check, Some(Check::Ttl(_))), "{service:?}");
     }
 }
 

@@ -4,17 +4,21 @@
 
 use greeter::{
     flags::{
-        Call, Command, Listen, Mistakes, Place, ReadyWhen, Serve, Source, Target, Watch, parse,
+        At, Call, Command, Listen, Mistakes, Place, ReadyWhen, Serve, Source, Target, Tls, Watch,
+        parse,
     },
     log::Format,
 };
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 14] = [
+const ENVIRONMENT: [(&str, &str); 17] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
+    ("GREETER_TLS_CERT", "tls.crt"),
+    ("GREETER_TLS_KEY", "tls.key"),
+    ("GREETER_TLS_CLIENT_CA", "ca.crt"),
     ("GREETER_CONSUL_ADDR", "consul:8501"),
     ("GREETER_SERVICE_NAME", "hello"),
     ("GREETER_ADVERTISE_ADDR", "10.0.0.1"),
@@ -89,7 +93,7 @@ fn assert_mistake(line: &str, parts: &[&str]) {
 }
 
 fn listen(flag: &'static str, host: Option<&str>, port: u16) -> Listen {
-    Listen { flag, host: host.map(str::to_owned), port }
+    Listen { flag, at: At::Port { host: host.map(str::to_owned), port } }
 }
 
 fn consul(addr: &str) -> Option<Place> {
@@ -104,6 +108,7 @@ fn without_flags_it_serves_where_the_article_does() {
         http: listen("--http-addr", None, 9110),
         grpc: listen("--grpc-addr", None, 9120),
         debug: listen("--debug-addr", Some("127.0.0.1"), 9100),
+        tls: None,
         registry: None,
         service: "greeter".to_owned(),
         advertise: None,
@@ -125,6 +130,11 @@ fn all() -> Serve {
         http: listen("--http-addr", Some("127.0.0.1"), 1),
         grpc: listen("--grpc-addr", Some("127.0.0.1"), 2),
         debug: listen("--debug-addr", Some("127.0.0.1"), 3),
+        tls: Some(Tls {
+            cert: "tls.crt".into(),
+            key: "tls.key".into(),
+            client_ca: Some("ca.crt".into()),
+        }),
         registry: consul("consul:8501"),
         service: "hello".to_owned(),
         advertise: Some("10.0.0.1".to_owned()),
@@ -188,6 +198,28 @@ fn a_port_alone_is_all_interfaces_and_port_0_any_that_is_free() {
         assert_eq!(serve.http, listen("--http-addr", host, port));
         assert_eq!(serve.http.to_string(), value);
     }
+}
+
+#[test]
+fn a_socket_that_was_passed_is_named_by_its_place() {
+    let serve = serve("--http-addr fd:0 --grpc-addr fd:1");
+    assert_eq!(serve.http, Listen { flag: "--http-addr", at: At::Passed(0) });
+    assert_eq!(serve.grpc.to_string(), "fd:1");
+    assert_mistake("--http-addr fd:x", &["--http-addr", "write fd:0 for the first socket passed"]);
+    assert_mistake(
+        "--http-addr fd:2 --debug-addr fd:2",
+        &["--http-addr and --debug-addr are both socket 2", "give each its own"],
+    );
+}
+
+#[test]
+fn the_files_of_tls_go_together() {
+    let files = |line: &str| serve(line).tls;
+    let expected = Tls { cert: "a".into(), key: "b".into(), client_ca: None };
+    assert_eq!(files("--tls-cert a --tls-key b"), Some(expected));
+    assert_mistake("--tls-cert a", &["--tls-cert and --tls-key go together"]);
+    assert_mistake("--tls-key b --tls-client-ca c", &["--tls-cert and --tls-key go together"]);
+    assert_mistake("--tls-client-ca c", &["--tls-client-ca goes with", "give all three"]);
 }
 
 #[test]

@@ -97,7 +97,7 @@ async fn names_in_a_registry_are_measured_until_they_are_given_up() {
     let agent = Fake::default().slow(Duration::from_secs(1)).down(true);
     let (service, host) = ("hello".to_owned(), "10.0.0.1".to_owned());
     let at = Consul(agent.clone());
-    let registry = Registry { at, service, host, tags: vec![], metadata: vec![] };
+    let registry = Registry { at, service, host, tags: vec![], metadata: vec![], tls: false };
     let names = register(&registry, [9110, 9120], &readiness).unwrap();
     let logging = tokio::spawn(registered(Some(&names), &metrics));
     sleep(Duration::from_secs(1)).await;

@@ -38,6 +38,8 @@ fn ip(text: &str) -> IpAddr {
 #[derive(Debug, Default)]
 struct Machine {
     lacks: Vec<(&'static str, u16, io::ErrorKind)>,
+    /// How many sockets were passed.
+    passed: usize,
     asked: RefCell<Vec<(String, u16)>>,
 }
 
@@ -50,7 +52,12 @@ impl Machine {
                 None => Ok((SocketAddr::new(ip("10.0.0.1"), port), format!("{host} {port}"))),
             }
         };
-        Ports::bind_by(&flags(args), bind).await.map_err(|error| error.to_string())
+        let take = |socket| {
+            let address = SocketAddr::new(ip("10.0.0.2"), 80);
+            let listener = (self.passed > socket).then(|| (address, format!("socket {socket}")));
+            listener.ok_or_else(|| io::ErrorKind::NotFound.into())
+        };
+        Ports::bind_by(&flags(args), bind, take).await.map_err(|error| error.to_string())
     }
 
     fn asked(&self) -> Vec<(String, u16)> {
@@ -68,7 +75,7 @@ async fn each_port_is_bound_where_its_flag_says() {
         [ports.http, ports.grpc, ports.debug],
         ["localhost 1", "10.0.0.1 2", "::1 3"].map(str::to_owned)
     );
-    let Addresses { http, grpc, debug } = ports.addresses;
+    let Addresses { http, grpc, debug, .. } = ports.addresses;
     assert_eq!([http, grpc, debug], [1, 2, 3].map(|port| SocketAddr::new(ip("10.0.0.1"), port)));
 }
 
@@ -92,6 +99,17 @@ async fn a_port_in_use_by_ipv6_is_not_taken_by_ipv4() {
     let said = machine.bind(&["--http-addr", ":1"]).await.unwrap_err();
     assert!(said.contains("cannot listen on :1 (--http-addr)"), "{said}");
     assert!(!machine.asked().contains(&("0.0.0.0".to_owned(), 1)));
+}
+
+#[tokio::test]
+async fn a_socket_that_was_passed_is_taken_and_one_that_was_not_is_named() {
+    let machine = Machine { passed: 1, ..Machine::default() };
+    let ports = machine.bind(&["--http-addr", "fd:0"]).await.unwrap();
+    assert_eq!((ports.http, ports.addresses.http), ("socket 0".to_owned(), addr("10.0.0.2:80")));
+    let said = machine.bind(&["--http-addr", "fd:0", "--grpc-addr", "fd:1"]).await.unwrap_err();
+    let expected = "cannot listen on fd:1 (--grpc-addr): \
+                    see ListenStream= in systemd's unit: entity not found";
+    assert_eq!(said, expected);
 }
 
 #[tokio::test]
@@ -125,8 +143,12 @@ async fn a_port_in_use_hides_no_other_that_is_and_none_that_is_not() {
 
 #[test]
 fn addresses_are_a_line_each() {
-    let addresses =
-        Addresses { http: addr("10.0.0.1:1"), grpc: addr("[::]:2"), debug: addr("127.0.0.1:3") };
+    let addresses = Addresses {
+        http: addr("10.0.0.1:1"),
+        grpc: addr("[::]:2"),
+        debug: addr("127.0.0.1:3"),
+        tls: false,
+    };
     let expected = "\
         HTTP listens on http://10.0.0.1:1\n\
         gRPC listens on grpc://[::]:2\n\

@@ -13,15 +13,25 @@ use greeter::{
     endpoints::Hello,
     flags::{Command, Place, Serve, parse},
     listen::{Addresses, NotBound, Ports, reached_from, registry},
+    pb::{GreetingRequest, greeter_client::GreeterClient},
     registry::Consul,
     serve::serve,
+    tls,
 };
 use kit_endpoint::Request;
 use kit_run::Signal;
 use kit_sd::consul::Agent;
+use kit_serve::{Listener, Sockets};
 use kit_transport::Report;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -31,7 +41,9 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tower::{BoxError, ServiceExt};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::Endpoint;
+use tower::{BoxError, ServiceExt, service_fn};
 
 /// More than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -50,6 +62,10 @@ fn flags(more: &[&str]) -> Serve {
     }
 }
 
+async fn bind(more: &[&str]) -> Result<Ports, NotBound> {
+    Ports::bind(&flags(more), &mut Sockets::from_env()).await
+}
+
 struct Running {
     addresses: Addresses,
     signals: mpsc::Sender<Signal>,
@@ -57,10 +73,14 @@ struct Running {
 }
 
 async fn start(more: &[&str]) -> Running {
+    let flags = flags(more);
+    let ports = Ports::bind(&flags, &mut Sockets::from_env()).await.unwrap();
+    begin(flags, ports).await
+}
+
+async fn begin<L: Listener, D: Listener>(flags: Serve, ports: Ports<L, D>) -> Running {
     let (signals, heard) = mpsc::channel(2);
     let (said, addresses) = oneshot::channel();
-    let flags = flags(more);
-    let ports = Ports::bind(&flags).await.unwrap();
     let registry = match &flags.registry {
         Some(place @ Place::Consul(addr)) => {
             Some(registry(&flags, place).await.at(Consul(Agent::new(addr).unwrap())))
@@ -112,7 +132,7 @@ async fn closed() -> SocketAddr {
 async fn serves_and_stops_by_either_signal() {
     for signal in [Signal::Terminate, Signal::Interrupt] {
         let running = start(&[]).await;
-        let Addresses { http, grpc, debug } = running.addresses;
+        let Addresses { http, grpc, debug, .. } = running.addresses;
         for target in [format!("http://{http}"), format!("grpc://{grpc}")] {
             assert_eq!(called(&target).await.unwrap(), "Hello, Ada!", "{target}");
         }
@@ -143,7 +163,7 @@ async fn every_port_in_use_is_named_at_once() {
         ["--http-addr", "--debug-addr"],
         ["--grpc-addr", "--debug-addr"],
     ] {
-        let error = Ports::bind(&flags(&[one, &first, another, &second])).await.unwrap_err();
+        let error = bind(&[one, &first, another, &second]).await.unwrap_err();
         let said = error.to_string();
         for (address, flag) in [(&first, one), (&second, another)] {
             assert!(said.contains(&format!("cannot listen on {address} ({flag})")), "{said}");
@@ -154,7 +174,7 @@ async fn every_port_in_use_is_named_at_once() {
 
 #[tokio::test]
 async fn a_host_of_another_machine_is_an_error_that_names_the_flag() {
-    let error: NotBound = Ports::bind(&flags(&["--grpc-addr", "192.0.2.1:0"])).await.unwrap_err();
+    let error: NotBound = bind(&["--grpc-addr", "192.0.2.1:0"]).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("cannot listen on 192.0.2.1:0 (--grpc-addr)"), "{said}");
     assert!(!said.contains("--http-addr"), "{said}");
@@ -199,7 +219,7 @@ async fn a_greeter_that_is_not_there_is_told() {
 #[tokio::test]
 async fn the_other_port_is_told_with_what_to_write() {
     let running = start(&[]).await;
-    let Addresses { http, grpc, debug } = running.addresses;
+    let Addresses { http, grpc, debug, .. } = running.addresses;
     for (asked, advice) in [
         (format!("http://{grpc}"), format!("write grpc://{grpc}")),
         (format!("grpc://{http}"), format!("write http://{http}")),
@@ -233,4 +253,75 @@ async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
         assert!(page.contains(count), "it was never asked:\n{page}");
         one.end(Signal::Terminate).await.unwrap();
     }
+}
+
+// ===== tls =====
+
+fn file(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls")).join(name)
+}
+
+/// A client that trusts the tests' authority, and shows a certificate of it if
+/// it is told to.
+fn client(shows: bool, alpn: &[u8]) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file("authority.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = if shows {
+        let chain = CertificateDer::from_pem_file(file("client.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(file("client.key")).unwrap();
+        builder.with_client_auth_cert(vec![chain], key).unwrap()
+    } else {
+        builder.with_no_client_auth()
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn connect(client: &TlsConnector, to: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    client.connect(name, TcpStream::connect(to).await?).await
+}
+
+#[tokio::test]
+async fn both_protocols_speak_tls_with_those_who_have_a_certificate() {
+    let [cert, key, authority] = ["server.pem", "server.key", "authority.pem"]
+        .map(|name| file(name).into_os_string().into_string().unwrap());
+    let args = ["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &authority];
+    let flags = flags(&args);
+    let ports = Ports::bind(&flags, &mut Sockets::from_env()).await.unwrap();
+    let certificates = tls::load(flags.tls.as_ref().unwrap()).unwrap();
+    let running = begin(flags, ports.tls(certificates)).await;
+    let Addresses { http, grpc, debug, .. } = running.addresses;
+    let said = running.addresses.to_string();
+    assert!(said.contains("https://") && said.contains("grpcs://"), "{said}");
+
+    let request = b"GET /greeting?name=Ada HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut stream = connect(&client(true, b"http/1.1"), http).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut reply = String::new();
+    timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+    assert!(reply.ends_with(r#"{"greeting":"Hello, Ada!"}"#), "{reply}");
+
+    let connector = service_fn(move |_: http::Uri| async move {
+        connect(&client(true, b"h2"), grpc).await.map(hyper_util::rt::TokioIo::new)
+    });
+    let channel = Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
+    let asked = GreetingRequest { name: "Ada".to_owned() };
+    let greeting = timeout(LIMIT, GreeterClient::new(channel).greeting(asked)).await.unwrap();
+    assert_eq!(greeting.unwrap().into_inner().greeting, "Hello, Ada!");
+
+    // TLS 1.3 tells a client only after its handshake that it is refused.
+    let refused = async {
+        let mut stream = connect(&client(false, b"http/1.1"), http).await?;
+        stream.write_all(request).await?;
+        stream.read_to_string(&mut String::new()).await
+    };
+    timeout(LIMIT, refused).await.unwrap().unwrap_err();
+    assert!(ask(debug, "/health/startup").await.starts_with("HTTP/1.1 200 "));
+    running.end(Signal::Terminate).await.unwrap();
 }

@@ -23,6 +23,7 @@ fn at(fake: &Fake, host: &str) -> Registry<Consul<Fake>> {
         host: host.to_owned(),
         tags: vec![],
         metadata: vec![],
+        tls: false,
     };
     registry.at(Consul(fake.clone()))
 }

@@ -127,7 +127,7 @@ fn flags(args: &[&str]) -> Serve {
 
 fn addresses() -> Addresses {
     let at = |port| SocketAddr::from(([10, 0, 0, 1], port));
-    Addresses { http: at(9110), grpc: at(9120), debug: at(9100) }
+    Addresses { http: at(9110), grpc: at(9120), debug: at(9100), tls: false }
 }
 
 struct Running {
@@ -145,7 +145,9 @@ async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static s
     let [(http, http_port), (grpc, grpc_port), (debug, debug_port)] =
         [listener(), listener(), listener()];
     let addresses = addresses();
-    let ports = Ports { http: http_port, grpc: grpc_port, debug: debug_port, addresses };
+    let certificates = None;
+    let ports =
+        Ports { http: http_port, grpc: grpc_port, debug: debug_port, addresses, certificates };
     let host = "10.0.0.1".to_owned();
     let registry = registry.map(|fake| Registry {
         at: Consul(fake),
@@ -153,6 +155,7 @@ async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static s
         host: host.clone(),
         tags: vec![],
         metadata: vec![],
+        tls: false,
     });
     let (signals, heard) = mpsc::channel(2);
     let (said, seen) = oneshot::channel();

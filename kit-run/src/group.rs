@@ -1,3 +1,5 @@
+#[cfg(feature = "systemd")]
+use crate::systemd::Systemd;
 use crate::{
     Error, Event, Failure, Outcome, Reason, Signal, Signals, outcome::BoxError, reload::Reload,
 };
@@ -10,6 +12,8 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+#[cfg(feature = "systemd")]
+use tokio::sync::watch;
 use tokio::{
     task::{AbortHandle, JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -33,6 +37,8 @@ pub struct Group {
     reload: Option<Reload>,
     limit: Duration,
     on_event: Option<OnEvent>,
+    #[cfg(feature = "systemd")]
+    systemd: Option<Systemd>,
 }
 
 struct Actor {
@@ -60,6 +66,8 @@ impl Group {
             reload: None,
             limit: LIMIT,
             on_event: None,
+            #[cfg(feature = "systemd")]
+            systemd: None,
         }
     }
 
@@ -150,6 +158,29 @@ impl Group {
         self
     }
 
+    /// Tells systemd how the service is (`Type=notify` or `notify-reload`), where
+    /// systemd started it: ready as soon as `readiness` says so, a
+    /// [reload](Self::on_reload) and its end, the stop, and, from readiness
+    /// until the last phase, that it is alive, twice in the time of its watchdog
+    /// (`WatchdogSec=`).
+    ///
+    /// It is a datagram to a socket of the system's, sent at once. One that is
+    /// not taken is passed over; that the service is ready is said each second
+    /// until it is. Where `NOTIFY_SOCKET` is not set all this does nothing.
+    ///
+    /// What is told is that the runtime's timers and tasks go on: more than
+    /// that the process is there, and less than that each request is served.
+    #[cfg(feature = "systemd")]
+    pub fn notify_systemd(self, readiness: watch::Receiver<bool>) -> Self {
+        self.systemd(Systemd::from_env(), readiness)
+    }
+
+    #[cfg(feature = "systemd")]
+    pub(crate) fn systemd(mut self, systemd: Systemd, readiness: watch::Receiver<bool>) -> Self {
+        self.systemd = Some(systemd.clone());
+        self.background("systemd", systemd.keep(readiness))
+    }
+
     /// Runs all actors until one ends, a signal comes or
     /// [`until`](Self::until) says so; then runs the phases, and waits for the
     /// actors.
@@ -166,8 +197,18 @@ impl Group {
     ///
     /// Outside a tokio runtime.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { actors, phases, until, signals, reload, limit, on_event } = self;
-        let hear = |event: Event<'_>| on_event.iter().for_each(|hear| hear(event));
+        let Self { actors, phases, until, signals, reload, limit, on_event, .. } = self;
+        #[cfg(feature = "systemd")]
+        let systemd = self.systemd;
+        let hear = |event: Event<'_>| {
+            if let Some(hear) = &on_event {
+                hear(event);
+            }
+            #[cfg(feature = "systemd")]
+            if let Some(systemd) = &systemd {
+                systemd.hear(event);
+            }
+        };
         let mut running = Running::start(actors, signals, reload);
 
         running.first_end(until, &hear).await;

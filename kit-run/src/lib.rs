@@ -61,6 +61,11 @@
 //! At SIGHUP a [hook](Group::on_reload) reads anew what may change while the
 //! process runs, where the program asks for it.
 //!
+//! # Features
+//!
+//! `systemd`: [`notify_systemd`](Group::notify_systemd) tells systemd when the
+//! service is ready, reloads, stops and is alive.
+//!
 //! # Which order
 //!
 //! Readiness off and deregister, so that nobody new comes; wait until watchers
@@ -79,6 +84,8 @@ mod group;
 mod outcome;
 mod reload;
 mod signals;
+#[cfg(feature = "systemd")]
+mod systemd;
 
 pub use self::{
     error::{Error, Failure},

@@ -8,6 +8,7 @@ use greeter::{
 };
 use kit_bench::{BoxError, job, say, serve_until_told};
 use kit_sd::consul::Agent;
+use kit_serve::Sockets;
 
 const FLAGS: [&str; 4] = [
     "--http-addr=127.0.0.1:0",
@@ -23,8 +24,9 @@ fn main() -> Result<(), BoxError> {
         other => return Err(format!("these flags mean {other:?}").into()),
     };
     log::install(&flags.log, flags.log_format);
+    let mut passed = Sockets::from_env();
     serve_until_told(async || {
-        let (signals, ports) = (kit_run::signals()?, Ports::bind(&flags).await?);
+        let (signals, ports) = (kit_run::signals()?, Ports::bind(&flags, &mut passed).await?);
         let registry = None::<Registry<Consul<Agent>>>;
         greeter::serve::serve(&flags, ports, registry, signals, |at| match &*job {
             "hello" => say(at.http.port()),

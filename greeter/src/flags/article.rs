@@ -1,7 +1,7 @@
 //! The article's spellings, and the flags that each of them stands for.
 
 use super::{
-    Listen,
+    At, Listen,
     reader::Reader,
     table::{ADVERTISE, CONSUL, DEBUG, Flag, HTTP},
     value::{host, listen, port},
@@ -59,7 +59,7 @@ impl Reader<'_> {
     pub(super) fn http(&mut self) -> Option<Listen> {
         let [_, http_port, ..] = &OLD;
         match self.value(http_port, port) {
-            Some(port) => Some(Listen { flag: "-http.port", host: None, port }),
+            Some(port) => Some(Listen { flag: "-http.port", at: At::Port { host: None, port } }),
             None => self.value(&HTTP, |value| listen("--http-addr", value)),
         }
     }

@@ -1,11 +1,11 @@
 //! The commands: what the flags of each come to.
 
 use super::{
-    Call, Listen, Place, Serve, Source, Target, Watch,
+    At, Call, Listen, Place, Serve, Source, Target, Tls, Watch,
     reader::Reader,
     table::{
         DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, LOG, LOG_FORMAT, METADATA,
-        READY_WHEN, SERVICE, TAGS, TIMEOUT,
+        READY_WHEN, SERVICE, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
     },
     value::{duration, listen, metadata, name_server, ready_when, service_name, tags, target_of},
 };
@@ -27,6 +27,7 @@ impl Reader<'_> {
         let http = self.http();
         let debug = self.debug();
         let grpc = self.value(&GRPC, |value| listen("--grpc-addr", value));
+        let tls = self.tls();
         let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let advertise = self.advertise();
@@ -55,6 +56,7 @@ impl Reader<'_> {
             http: http?,
             grpc: grpc?,
             debug: debug?,
+            tls,
             registry,
             service: service?,
             advertise,
@@ -135,13 +137,41 @@ impl Reader<'_> {
         consul
     }
 
+    /// The files of TLS, which go together.
+    fn tls(&mut self) -> Option<Tls> {
+        let path = |path: &str| Ok(path.into());
+        let cert = self.value(&TLS_CERT, path);
+        let key = self.value(&TLS_KEY, path);
+        let client_ca = self.value(&TLS_CLIENT_CA, path);
+        match (cert, key) {
+            (Some(cert), Some(key)) => return Some(Tls { cert, key, client_ca }),
+            (None, None) if client_ca.is_none() => {}
+            (None, None) => self.mistakes.push(
+                "--tls-client-ca goes with --tls-cert and --tls-key: give all three".to_owned(),
+            ),
+            _ => self.mistakes.push("--tls-cert and --tls-key go together: give both".to_owned()),
+        }
+        None
+    }
+
     /// Says that two servers cannot listen at one place.
     fn overlap(&mut self, one: Option<&Listen>, other: Option<&Listen>) {
         let (Some(one), Some(other)) = (one, other) else { return };
-        let everywhere = one.host.is_none() || other.host.is_none();
-        if one.port == other.port && one.port != 0 && (everywhere || one.host == other.host) {
-            let (a, b, port) = (one.flag, other.flag, one.port);
-            self.mistakes.push(format!("{a} and {b} are both port {port}: give each its own"));
+        let what = match (&one.at, &other.at) {
+            (At::Port { host, port }, At::Port { host: another, port: same })
+                if port == same && *port != 0 =>
+            {
+                let everywhere = host.is_none() || another.is_none();
+                (everywhere || host == another).then(|| format!("port {port}"))
+            }
+            (At::Passed(socket), At::Passed(same)) if socket == same => {
+                Some(format!("socket {socket}"))
+            }
+            _ => None,
+        };
+        if let Some(what) = what {
+            let (a, b) = (one.flag, other.flag);
+            self.mistakes.push(format!("{a} and {b} are both {what}: give each its own"));
         }
     }
 }

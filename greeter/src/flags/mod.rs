@@ -15,7 +15,7 @@ use self::{
     value::not_utf8,
 };
 use crate::log::Format;
-use std::{ffi::OsString, fmt, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Serve {
     pub grpc: Listen,
     /// Where the debug port listens.
     pub debug: Listen,
+    /// The certificates, if HTTP and gRPC are to speak TLS.
+    pub tls: Option<Tls>,
     /// The registry, if the greeter is to be registered.
     pub registry: Option<Place>,
     /// The name under which it is registered.
@@ -60,6 +62,17 @@ pub struct Serve {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+}
+
+/// The files of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificates.
+    pub cert: PathBuf,
+    /// Their key.
+    pub key: PathBuf,
+    /// The authorities of clients, if they must show a certificate.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where a registry is.
@@ -104,7 +117,7 @@ pub enum Source {
         server: Option<std::net::SocketAddr>,
     },
     /// In a file.
-    File(std::path::PathBuf),
+    File(PathBuf),
 }
 
 /// What to call.
@@ -139,10 +152,22 @@ pub enum Target {
 pub struct Listen {
     /// The flag that said so.
     pub flag: &'static str,
-    /// The host; none is all interfaces.
-    pub host: Option<String>,
-    /// The port; 0 is any that is free.
-    pub port: u16,
+    /// What it said.
+    pub at: At,
+}
+
+/// A place to listen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// A port of this machine.
+    Port {
+        /// The host; none is all interfaces.
+        host: Option<String>,
+        /// The port; 0 is any that is free.
+        port: u16,
+    },
+    /// One of the sockets that were passed to the process, counted from 0.
+    Passed(usize),
 }
 
 /// What is wrong with the flags and the environment, all of it.
@@ -199,11 +224,12 @@ pub fn parse(
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.host.as_deref().unwrap_or_default();
-        if host.contains(':') {
-            write!(f, "[{host}]:{}", self.port)
-        } else {
-            write!(f, "{host}:{}", self.port)
+        match &self.at {
+            At::Port { host: Some(host), port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            At::Port { host, port } => write!(f, "{}:{port}", host.as_deref().unwrap_or_default()),
+            At::Passed(socket) => write!(f, "fd:{socket}"),
         }
     }
 }

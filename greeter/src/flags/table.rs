@@ -17,7 +17,8 @@ pub(super) const HTTP: Flag = Flag {
     env: Some("GREETER_HTTP_ADDR"),
     value: "HOST:PORT",
     default: ":9110",
-    help: "Where HTTP listens; :PORT is all interfaces, port 0 any that is free",
+    help: "Where HTTP listens; :PORT is all interfaces, port 0 any that is free, fd:N socket N \
+           of those that systemd passed",
 };
 pub(super) const GRPC: Flag = Flag {
     name: "grpc-addr",
@@ -31,8 +32,30 @@ pub(super) const DEBUG: Flag = Flag {
     env: Some("GREETER_DEBUG_ADDR"),
     value: "HOST:PORT",
     default: "127.0.0.1:9100",
-    help: "Where the debug port listens (/health/live, /health/ready, /metrics, /debug/build); \
-           keep it from strangers",
+    help: "Where the debug port listens (/health/live, /health/ready, /health/startup, /metrics, \
+           /debug/build); keep it from strangers",
+};
+pub(super) const TLS_CERT: Flag = Flag {
+    name: "tls-cert",
+    env: Some("GREETER_TLS_CERT"),
+    value: "PATH",
+    default: "",
+    help: "The certificate, and those between it and its authority, in PEM: HTTP and gRPC then \
+           speak TLS; read anew when it changes, and at SIGHUP",
+};
+pub(super) const TLS_KEY: Flag = Flag {
+    name: "tls-key",
+    env: Some("GREETER_TLS_KEY"),
+    value: "PATH",
+    default: "",
+    help: "The key of --tls-cert, in PEM",
+};
+pub(super) const TLS_CLIENT_CA: Flag = Flag {
+    name: "tls-client-ca",
+    env: Some("GREETER_TLS_CLIENT_CA"),
+    value: "PATH",
+    default: "",
+    help: "The authorities, in PEM, one of which must have signed a client's certificate",
 };
 pub(super) const CONSUL: Flag = Flag {
     name: "consul-addr",
@@ -148,6 +171,9 @@ pub(super) const SERVE: &[&Flag] = &[
     &HTTP,
     &GRPC,
     &DEBUG,
+    &TLS_CERT,
+    &TLS_KEY,
+    &TLS_CLIENT_CA,
     &CONSUL,
     #[cfg(feature = "etcd")]
     &ETCD,

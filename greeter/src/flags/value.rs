@@ -1,7 +1,7 @@
 //! The values of flags: how each is written, and what is said of one that is
 //! not.
 
-use super::{Listen, ReadyWhen, Target};
+use super::{At, Listen, ReadyWhen, Target};
 use kit_sd::Address;
 use std::{ffi::OsStr, time::Duration};
 
@@ -12,6 +12,10 @@ pub(super) fn not_utf8(what: &str, value: &OsStr) -> String {
 
 pub(super) fn listen(flag: &'static str, value: &str) -> Result<Listen, String> {
     let hint = "write HOST:PORT, or :PORT for all interfaces";
+    if let Some(socket) = value.strip_prefix("fd:") {
+        let socket = socket.parse().map_err(|_| "write fd:0 for the first socket passed")?;
+        return Ok(Listen { flag, at: At::Passed(socket) });
+    }
     let (host, number) = value.rsplit_once(':').ok_or(hint)?;
     let port = port(number)?;
     let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
@@ -22,7 +26,7 @@ pub(super) fn listen(flag: &'static str, value: &str) -> Result<Listen, String> 
     if let Some(host) = host {
         self::host(host)?;
     }
-    Ok(Listen { flag, host: host.map(str::to_owned), port })
+    Ok(Listen { flag, at: At::Port { host: host.map(str::to_owned), port } })
 }
 
 pub(super) fn port(value: &str) -> Result<u16, String> {

@@ -4,9 +4,14 @@
 use crate::process::{Greeter, LIMIT, Running, finish, get, program, run, until};
 use greeter::pb::{GreetingRequest, GreetingResponse, greeter_client::GreeterClient};
 use std::{
+    fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    path::Path,
+    process::{Command, Stdio},
 };
+use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::mpsc, time::timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
@@ -283,4 +288,83 @@ fn a_registry_that_is_absent_is_logged_once_for_each_name() {
         let of = |line: &&String| line.contains(port) && line.contains("--consul-addr");
         assert_eq!(log.iter().filter(of).count(), 1, "{port}: {log:#?}");
     }
+}
+
+// ===== systemd =====
+
+/// The program as systemd starts it: the socket is descriptor 3, and is the
+/// service's by its process id.
+fn activated(socket: &TcpListener, notify: &Path) -> Command {
+    let greeter = program();
+    let mut command = Command::new("sh");
+    for (name, value) in greeter.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let pass = r#"LISTEN_PID=$$ exec "$0" "$@" 3<&0 </dev/null"#;
+    command.args(["-c", pass]).arg(greeter.get_program());
+    command.env("LISTEN_FDS", "1").env("NOTIFY_SOCKET", notify).env("WATCHDOG_USEC", "1000000");
+    command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+    command
+}
+
+#[test]
+#[ignore = "needs kill and sh"]
+fn systemd_passes_the_socket_and_is_told_how_the_service_is() {
+    let folder = TempDir::new().unwrap();
+    let notify = folder.path().join("notify");
+    let heard = UnixDatagram::bind(&notify).unwrap();
+    heard.set_read_timeout(Some(LIMIT)).unwrap();
+    let hear = || {
+        let mut buf = [0; 256];
+        let length = heard.recv(&mut buf).unwrap();
+        String::from_utf8(buf[..length].to_vec()).unwrap()
+    };
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+
+    let greeter = Greeter::start_by(activated(&socket, &notify), &["--http-addr", "fd:0"]);
+    assert_eq!(greeter.http, address);
+    assert_eq!([hear(), hear(), hear()], ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
+    assert!(get(&address, "/health").unwrap().starts_with("HTTP/1.1 200 "));
+    greeter.signal("TERM");
+    until(LIMIT, "STOPPING=1", || (hear() == "STOPPING=1\n").then_some(()));
+    let (code, log) = greeter.end();
+    assert_eq!(code, Some(0), "{log:#?}");
+
+    // Nobody serves, and who connects waits for the next one.
+    let mut between = TcpStream::connect(&address).unwrap();
+    between.set_read_timeout(Some(LIMIT)).unwrap();
+    between.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    let next = Greeter::start_by(activated(&socket, &notify), &["--http-addr", "fd:0"]);
+    let mut reply = String::new();
+    between.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    next.signal("TERM");
+    assert_eq!(next.end().0, Some(0));
+}
+
+#[test]
+#[ignore = "needs kill"]
+fn sighup_reads_the_certificates_anew() {
+    let tests = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls"));
+    let folder = TempDir::new().unwrap();
+    let [cert, key] = ["server.pem", "server.key"].map(|name| {
+        let path = folder.path().join(name);
+        fs::copy(tests.join(name), &path).unwrap();
+        path.into_os_string().into_string().unwrap()
+    });
+    let greeter = Greeter::start(&["--tls-cert", &cert, "--tls-key", &key]);
+    fs::write(&key, "no key").unwrap();
+    greeter.signal("HUP");
+    greeter.logs("server.key has not a private key in PEM");
+    for (name, to) in [("elsewhere.pem", &cert), ("elsewhere.key", &key)] {
+        fs::copy(tests.join(name), to).unwrap();
+    }
+    greeter.signal("HUP");
+    greeter.logs("reloaded");
+    greeter.signal("TERM");
+    assert_eq!(greeter.end().0, Some(0));
 }

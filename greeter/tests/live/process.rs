@@ -94,7 +94,11 @@ pub(crate) struct Greeter {
 impl Greeter {
     /// Starts it, and waits until it says where it listens.
     pub(crate) fn start(more: &[&str]) -> Self {
-        let mut command = program();
+        Self::start_by(program(), more)
+    }
+
+    /// As [`start`](Self::start), by a command that the arguments follow.
+    pub(crate) fn start_by(mut command: Command, more: &[&str]) -> Self {
         for port in ["--http-addr", "--grpc-addr", "--debug-addr"] {
             if !more.contains(&port) {
                 command.args([port, "127.0.0.1:0"]);
@@ -112,6 +116,7 @@ impl Greeter {
             }
         });
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        let s = if more.contains(&"--tls-cert") { "s" } else { "" };
         let mut address = |name: &str, scheme: &str| {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
@@ -119,8 +124,8 @@ impl Greeter {
             let address = line.trim_end().strip_prefix(&begin);
             address.unwrap_or_else(|| panic!("{line:?} does not begin with {begin:?}")).to_owned()
         };
-        let http = address("HTTP", "http");
-        let grpc = address("gRPC", "grpc");
+        let http = address("HTTP", &format!("http{s}"));
+        let grpc = address("gRPC", &format!("grpc{s}"));
         let debug = address("debug", "http");
         let greeter = Self { process, _stdout: stdout, log, http, grpc, debug };
         until(LIMIT, "readiness", || {
@@ -135,6 +140,13 @@ impl Greeter {
         // The shell's own `kill`: a small machine has no other.
         let kill = format!("kill -s {name} {id}");
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until a line of its log has this.
+    #[track_caller]
+    pub(crate) fn logs(&self, what: &str) {
+        let said = |line: String| line.contains(what).then_some(());
+        until(LIMIT, what, || self.log.try_recv().ok().and_then(said));
     }
 
     /// Waits for its end, and returns the exit code and what it logged.

@@ -5,9 +5,10 @@
 //! and what that leaves open is closed: a peer that sends nothing, or a head or
 //! a body one byte at a time, or that does not read its reply, is gone after
 //! 10 s; connections, heads and bodies have a size; a request that does not say
-//! clearly what host it is for is refused; a stop loses no request. Any `Service<http::Request<Incoming>>` will do: an
-//! `axum::Router`, tonic's `Routes`, both on one port, or a function. No other
-//! crate of the kit is needed.
+//! clearly what host it is for is refused; a stop loses no request. Any
+//! `Service<http::Request<Incoming>>` will do: an `axum::Router`, tonic's
+//! `Routes`, both on one port, or a function. No other crate of the kit is
+//! needed.
 //!
 //! # Example
 //!
@@ -118,7 +119,10 @@
 //!
 //! # Features
 //!
-//! `tls`: a listener that speaks TLS, in the module `tls`.
+//! - `tls`: a listener that speaks TLS, in the module `tls`.
+//! - `listenfd`: `Sockets`, which systemd passed to the process (its socket
+//!   activation): the next version of a program has them too, so that nobody is
+//!   refused between the two.
 //!
 //! # Where it goes
 //!
@@ -142,6 +146,7 @@ mod framing;
 mod handle;
 mod host;
 mod incident;
+mod inherited;
 mod limits;
 mod listener;
 mod pace;
@@ -155,10 +160,13 @@ mod slots;
 pub mod tls;
 mod wire;
 
+#[cfg(all(feature = "listenfd", unix))]
+pub use self::inherited::Sockets;
 pub use self::{
     handle::{Cut, Handle, InFlight},
     host::HostFault,
     incident::Incident,
+    inherited::Inherited,
     listener::{Bind, Greeted, Listener},
     phase::Waiting,
     refusal::Refusal,

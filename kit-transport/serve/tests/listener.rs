@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use kit_serve::{Bind, Listener, Peer, serve};
+use kit_serve::{Bind, Inherited, Listener, Peer, serve};
 use std::{
     convert::Infallible,
     future::IntoFuture,
@@ -168,4 +168,42 @@ async fn a_unix_socket_has_peers_without_a_name() {
     assert_eq!(handle.local_addr(), None);
     handle.drain().await;
     running.await.unwrap().unwrap();
+}
+
+/// Two servers of one socket, as one program and its next version have it.
+#[tokio::test]
+async fn a_socket_that_goes_on_keeps_who_comes_for_the_next_server() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let passed = || TcpListener::from_std(socket.try_clone().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let first = serve(Inherited::new(passed()), tower::service_fn(peer));
+    let handle = first.handle();
+    let running = tokio::spawn(first.into_future());
+    let before = TcpStream::connect(address).await.unwrap();
+    assert!(ask(before).await.starts_with("HTTP/1.0 200"));
+    handle.drain().await;
+    running.await.unwrap().unwrap();
+
+    // Nobody accepts, and nobody is refused or kept from connecting.
+    let between = TcpStream::connect(address).await.unwrap();
+    let next = serve(Inherited::new(passed()), tower::service_fn(peer));
+    let handle = next.handle();
+    let running = tokio::spawn(next.into_future());
+    assert!(ask(between).await.starts_with("HTTP/1.0 200"));
+    handle.drain().await;
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_that_was_bound_after_all_stops_as_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve(Inherited::bound(listener), tower::service_fn(peer));
+    let handle = server.handle();
+    let running = tokio::spawn(server.into_future());
+    let queued = TcpStream::connect(handle.local_addr().unwrap()).await.unwrap();
+    let asked = tokio::spawn(ask(queued));
+    handle.drain().await;
+    running.await.unwrap().unwrap();
+    assert!(asked.await.unwrap().starts_with("HTTP/1.0 200"));
 }
