@@ -46,7 +46,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
         .args(["--target-dir", REPORT, "--out", "Json", "--output-dir", REPORT])
         .args(["--timeout", "120", "--exclude-files", "*/src/pb/*"]);
     // Counters need no debug information, and tarpaulin's level 2 of it is most of the folder: gigabytes for each run.
-    tarpaulin.args(["--rustflags", "-Cdebuginfo=0"]).env("CARGO_INCREMENTAL", "0");
+    tarpaulin.arg("--rustflags=-Cdebuginfo=0").env("CARGO_INCREMENTAL", "0");
     run(&mut tarpaulin)?;
 
     let report: Value = serde_json::from_str(&fs::read_to_string(report)?)?;
