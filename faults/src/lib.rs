@@ -12,6 +12,7 @@ pub mod backend;
 pub mod etcd;
 pub mod load;
 pub mod process;
+pub mod server;
 pub mod table;
 
 /// What a program here fails with.

@@ -11,7 +11,7 @@ use crate::{
 type Proof = fn(&[&str]) -> Result;
 
 /// Name, what it shows, how it is run.
-const PROOFS: [(&str, &str, Proof); 5] = [
+const PROOFS: [(&str, &str, Proof); 6] = [
     ("bench", "what the kit costs beside bare hyper and tonic", bench),
     (
         "fuzz",
@@ -28,6 +28,7 @@ const PROOFS: [(&str, &str, Proof); 5] = [
         "what is lost when a server under load is replaced, 20 times; and by axum",
         restarts,
     ),
+    ("attacks", "what floods, idle connections, slow readers and slowhttptest cost", attacks),
     ("churn", "what 10,000 changes of membership leave behind", churn),
 ];
 
@@ -77,6 +78,12 @@ fn churn(_: &[&str]) -> Result {
 fn restarts(arguments: &[&str]) -> Result {
     let bounds = Bounds::listen(OUTAGES)?;
     bounds.run(faults("restarts").args(arguments))
+}
+
+fn attacks(arguments: &[&str]) -> Result {
+    let bounds = Bounds::listen(OUTAGES)?;
+    apt::provide("slowhttptest", "slowhttptest")?;
+    bounds.run(faults("attacks").args(arguments))
 }
 
 fn faults(program: &str) -> std::process::Command {

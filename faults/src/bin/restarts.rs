@@ -13,15 +13,14 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kit_faults::{BoxError, table::Table};
+use kit_faults::{BoxError, server::Server, table::Table};
 use kit_run::Group;
 use kit_serve::Bind;
 use std::{
     env,
     future::IntoFuture,
-    io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -32,7 +31,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
-    task::{JoinSet, block_in_place},
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 
@@ -76,57 +75,13 @@ async fn serve(which: &str, port: u16) -> Result<(), BoxError> {
         let handle = server.handle();
         let group = Group::new().signals(kit_run::signals()?).actor("http", server.into_future());
         let drain = async move { handle.drain_within(LIMIT).await };
-        println!("ready");
+        kit_faults::say_ready!(port);
         return Ok(group.on_shutdown("drain", LIMIT + SECOND, drain).run().await?);
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let told = async move { _ = terminate.recv().await };
-    println!("ready");
+    kit_faults::say_ready!(port);
     Ok(axum::serve(listener, app).with_graceful_shutdown(told).await?)
-}
-
-/// A server's process, killed when it is dropped.
-struct Server(Child);
-
-impl Server {
-    /// Starts one, and waits until it listens.
-    fn start(which: &str, port: u16) -> Result<Self, BoxError> {
-        let mut command = Command::new(env::current_exe()?);
-        command.args(["serve", which, &port.to_string()]).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let out = child.stdout.take().ok_or("it has an output")?;
-        let server = Self(child);
-        let mut line = String::new();
-        block_in_place(|| BufReader::new(out).read_line(&mut line))?;
-        if line.trim() == "ready" { Ok(server) } else { Err("the server did not start".into()) }
-    }
-
-    fn terminate(&self) -> Result<(), BoxError> {
-        let kill = format!("kill -s TERM {}", self.0.id());
-        let status = Command::new("sh").args(["-c", &kill]).status()?;
-        if status.success() { Ok(()) } else { Err("it could not be told".into()) }
-    }
-
-    /// Waits for its end, and says whether that was well.
-    async fn end(mut self, limit: Duration) -> Result<bool, BoxError> {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait()? {
-                return Ok(status.success());
-            }
-            if begun.elapsed() > limit {
-                return Err("the server did not end".into());
-            }
-            sleep(Duration::from_millis(2)).await;
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
 }
 
 // ===== the load =====
@@ -339,7 +294,7 @@ async fn restart(
     ask(&mut slow, "/slow").await?;
     sleep(Duration::from_millis(50)).await;
 
-    let new = Server::start(which, address.port())?;
+    let new = Server::start(&["serve", which, &address.port().to_string()])?;
     sleep(Duration::from_millis(100)).await;
     old.terminate()?;
     sleep(SECOND).await;
@@ -357,14 +312,14 @@ async fn restart(
     watched.slow_lost += u32::from(told(&mut slow, "slow").await.is_err());
     let last = Instant::now();
     drop((idle, slow));
-    watched.unclean += u32::from(!old.end(LIMIT + SECOND * 5).await?);
+    watched.unclean += u32::from(!old.end(LIMIT + SECOND * 5).await?.success());
     watched.ends.push(last.elapsed().as_secs_f64() * 1e3);
     Ok(new)
 }
 
 async fn restarts(which: &str, times: u32, table: &mut Table) -> Result<(), BoxError> {
     let free = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let mut server = Server::start(which, free.port())?;
+    let mut server = Server::start(&["serve", which, &free.port().to_string()])?;
     let mut clients = JoinSet::new();
     let counts: [Arc<Counts>; 3] = Default::default();
     for _ in 0..16 {

@@ -177,6 +177,11 @@ impl Conn {
         self.stop();
     }
 
+    /// Takes notice of a refusal that can't be said.
+    pub(crate) fn note(&self, refusal: Refusal) {
+        _ = self.refusal.set(refusal);
+    }
+
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refusal.get().copied()
     }

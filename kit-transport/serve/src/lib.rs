@@ -81,6 +81,7 @@
 //! | [body](Server::max_body) that says its length | 30,000,000 bytes | Kestrel's `MaxRequestBodySize` |
 //! | [HTTP/2 streams](Server::max_streams) | 200 | hyper's; RFC 9113 asks for at least 100 |
 //! | [HTTP/2 resets](Server::max_pending_resets) not yet seen | 20 | h2's, since CVE-2023-44487 |
+//! | HTTP/2 frames that bring no work | 1,000, and 1,000 more in 10 s | a choice: h2 bounds what they take of memory, and answers them for ever |
 //! | [HTTP/2 frame](Server::max_frame) | 16 KiB | RFC 9113's |
 //! | [HTTP/2 ping](Server::ping) | 20 s, 20 s | the time-out is gRPC's (proposal A8); the interval finds a peer that vanished before its requests pile up |
 //!
@@ -142,6 +143,7 @@ mod call;
 mod conn;
 mod connection;
 mod forwarded;
+mod frames;
 mod framing;
 mod handle;
 mod host;

@@ -24,13 +24,25 @@ pub enum Refusal {
     /// Its address has as many connections as it
     /// [may](crate::Server::max_connections_per_peer): 503.
     TooManyOfPeer,
+    /// It sends HTTP/2 frames that ask for work and bring none (PING, SETTINGS,
+    /// empty DATA and the like): more than 1,000, and again within 10 s, while
+    /// neither a request nor a reply goes on. HTTP/2 has no word of ours for it:
+    /// the connection is closed.
+    TooManyFrames,
 }
 
 // ===== impl Refusal =====
 
 impl Refusal {
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["head_timeout", "uri_too_long", "head_too_large", "body_too_large", "host", "peer"];
+    pub(crate) const NAMES: [&'static str; 7] = [
+        "head_timeout",
+        "uri_too_long",
+        "head_too_large",
+        "body_too_large",
+        "host",
+        "peer",
+        "frames",
+    ];
 
     /// Returns the status that tells the peer.
     #[must_use]
@@ -42,6 +54,7 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Host(_) => StatusCode::BAD_REQUEST,
             Self::TooManyOfPeer => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyFrames => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -54,6 +67,7 @@ impl Refusal {
             Self::BodyTooLarge => 3,
             Self::Host(_) => 4,
             Self::TooManyOfPeer => 5,
+            Self::TooManyFrames => 6,
         }
     }
 
@@ -89,6 +103,7 @@ impl Fault for Refusal {
             Self::HeadTimeout | Self::Host(_) => Kind::InvalidArgument,
             Self::UriTooLong | Self::HeadTooLarge | Self::BodyTooLarge => Kind::PayloadTooLarge,
             Self::TooManyOfPeer => Kind::Unavailable,
+            Self::TooManyFrames => Kind::ResourceExhausted,
         }
     }
 
@@ -109,6 +124,7 @@ impl fmt::Display for Refusal {
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::Host(fault) => fault.fmt(f),
             Self::TooManyOfPeer => f.write_str("too many connections from this address"),
+            Self::TooManyFrames => f.write_str("too many HTTP/2 frames that bring no work"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     Greeted, Refusal,
     conn::Conn,
+    frames::Frames,
     framing::{Framing, HeadLimits},
 };
 use pin_project_lite::pin_project;
@@ -36,6 +37,7 @@ pin_project! {
         // How much of the preface came; `None` once that is settled.
         preface: Option<usize>,
         framing: Framing,
+        frames: Frames,
         turning: Turning,
         // It is shut down, and lingers.
         is_shut: bool,
@@ -70,7 +72,8 @@ impl<Io> Wire<Io> {
     ) -> Self {
         let framing = Framing::new(limits);
         let (preface, turning) = (Some(0), Turning::Due);
-        Self { io, preface, framing, turning, is_shut: false, greeted, conn }
+        let frames = Frames::new();
+        Self { io, preface, framing, frames, turning, is_shut: false, greeted, conn }
     }
 }
 
@@ -155,16 +158,25 @@ impl<Io: AsyncRead + AsyncWrite> AsyncRead for Wire<Io> {
             this.conn.set_owing(this.framing.is_in_body());
             return Poll::Pending;
         }
-        let bytes = &buf.filled()[before..];
+        let mut bytes = &buf.filled()[before..];
+        this.conn.add_read(bytes.len());
         if let Some(came) = *this.preface {
             let (rest, protocol) = sniff(came, bytes);
             *this.preface = rest;
             this.conn.set_protocol(protocol);
             if protocol == Protocol::Http2 {
                 this.framing.lose();
+                this.conn.set_place(false, false);
+                bytes = &bytes[PREFACE.len() - came..];
             }
         }
-        this.conn.add_read(bytes.len());
+        if this.conn.protocol() == Protocol::Http2 {
+            if this.frames.read(bytes, this.conn.written()) {
+                return Poll::Ready(Ok(()));
+            }
+            this.conn.note(Refusal::TooManyFrames);
+            return Poll::Ready(Err(io::Error::other(Refusal::TooManyFrames)));
+        }
         if this.conn.is_upgraded() {
             this.framing.lose();
         }

@@ -225,3 +225,26 @@ fn each_refusal_has_its_status() {
         assert_eq!(refusal.status().as_u16(), status);
     }
 }
+
+/// A frame of eight bytes on stream 0.
+fn ping() -> Vec<u8> {
+    [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], b"measured"].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_http2_frames_without_work_is_closed_and_counted() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes));
+    let mut pipe = net.connect_through(1 << 20);
+    pipe.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    pipe.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    // One of them was the settings.
+    pipe.write_all(&ping().repeat(1_998)).await.unwrap();
+    settle().await;
+    assert_eq!(refusals(&handle, "frames"), "0");
+    pipe.write_all(&ping()).await.unwrap();
+    let mut told = Vec::new();
+    pipe.read_to_end(&mut told).await.unwrap();
+    assert_eq!(refusals(&handle, "frames"), "1");
+    assert_eq!(Said::of(&handle).0["serve_connection_errors_total"], "0");
+}

@@ -1,0 +1,97 @@
+//! Backpressure: 200 peers ask for 64 MiB each, and read none of it, or a
+//! little.
+
+use crate::serve::{megabytes, probe, start};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kit_faults::{BoxError, server::Server, table::Table};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+const READERS: usize = 200;
+/// The most memory that they may cost, in MB above an idle server's.
+const MOST: f64 = 20.0;
+
+pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
+    for (which, name) in [("kit", "kit_serve"), ("axum", "axum::serve")] {
+        for http2 in [false, true] {
+            let server = start(which)?;
+            for _ in 0..20 {
+                probe(&server).await?;
+            }
+            let [idle, _] = server.memory()?;
+            let mut readers = JoinSet::new();
+            for _ in 0..READERS {
+                let stream = connect(&server).await?;
+                if http2 {
+                    readers.spawn(over_http2(stream));
+                } else {
+                    readers.spawn(over_http1(stream));
+                }
+            }
+            sleep(Duration::from_secs(2)).await;
+            let [early, _] = server.memory()?;
+            sleep(Duration::from_secs(6)).await;
+            let [late, peak] = server.memory()?;
+            drop(readers);
+            let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
+            let fault = format!("{READERS} slow readers of 64 MiB over {protocol}, {name}");
+            let [early, late] = [early, late].map(|now| megabytes(now.saturating_sub(idle)));
+            let peak = megabytes(peak - idle);
+            let what = "peak of memory above idle";
+            if which == "kit" {
+                table.most(&fault, what, peak, MOST, "MB");
+            } else {
+                table.row(&fault, what, format!("{peak:.1} MB"), "shown", true);
+            }
+            let measured = format!("{early:.1} MB, {late:.1} MB");
+            table.row(&fault, "after 2 s and after 8 s", measured, "shown", true);
+        }
+    }
+    Ok(())
+}
+
+/// Connects with as small a buffer as there is.
+async fn connect(server: &Server) -> Result<TcpStream, BoxError> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4096)?;
+    Ok(socket.connect(server.address).await?)
+}
+
+/// Reads a kilobyte each second.
+async fn over_http1(mut stream: TcpStream) -> Result<(), BoxError> {
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+    let mut part = [0; 1024];
+    loop {
+        if stream.read(&mut part).await? == 0 {
+            return Ok(());
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// With windows as large as they can be, so that only TCP's holds it back.
+async fn over_http2(stream: TcpStream) -> Result<(), BoxError> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(0x7fff_ffff).initial_connection_window_size(0x7fff_ffff);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    let request = http::Request::get("http://localhost/large").body(Empty::<Bytes>::new())?;
+    let reply = async {
+        let mut body = sender.send_request(request).await?.into_body();
+        while let Some(part) = body.frame().await {
+            part?;
+            sleep(Duration::from_secs(1)).await;
+        }
+        Ok::<_, BoxError>(())
+    };
+    // The connection is driven for a moment, and then no more: nothing is read.
+    _ = timeout(Duration::from_millis(20), async { tokio::join!(connection, reply) }).await;
+    std::future::pending().await
+}
