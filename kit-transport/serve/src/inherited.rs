@@ -31,6 +31,11 @@ impl<L> Inherited<L> {
     pub const fn bound(listener: L) -> Self {
         Self { listener, goes_on: false }
     }
+
+    /// Returns the listener.
+    pub fn into_inner(self) -> L {
+        self.listener
+    }
 }
 
 impl<L: Listener> Listener for Inherited<L> {

@@ -1,8 +1,11 @@
 //! `restarts [TIMES]`: what is lost when a server under load is replaced by
 //! another on its port, again and again: `kit_serve::serve`, and beside it
-//! axum's graceful shutdown.
+//! axum's graceful shutdown; and with the port as systemd passes it, where the
+//! next one begins only when the first has ended.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod chats;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -15,12 +18,13 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kit_faults::{BoxError, server::Server, table::Table};
 use kit_run::Group;
-use kit_serve::Bind;
+use kit_serve::{Bind, Inherited, Listener, Sockets};
 use std::{
     env,
     future::IntoFuture,
     net::SocketAddr,
-    process::ExitCode,
+    os::fd::OwnedFd,
+    process::{Command, ExitCode, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +33,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -37,7 +41,7 @@ use tokio::{
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How h2 tells of a GOAWAY without an error.
-const GONE_AWAY: &str = "connection error received: not a result of an error";
+const GONE_AWAY: &str = "not a result of an error";
 /// How long what is in flight at the signal takes.
 const SLOW: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -56,21 +60,36 @@ async fn main() -> Result<ExitCode, BoxError> {
         _ => return Err("usage: restarts [TIMES]".into()),
     };
     let mut table = Table::new();
-    restarts("kit", times, &mut table).await?;
-    restarts("axum", times, &mut table).await?;
+    for (which, name) in [
+        ("kit", "kit_serve::serve"),
+        ("passed", "kit_serve::serve, LISTEN_FDS"),
+        ("axum", "axum::serve, graceful"),
+    ] {
+        restarts(which, name, times, &mut table).await?;
+        if which != "passed" {
+            chats::held(which, name, &mut table).await?;
+        }
+    }
     Ok(ExitCode::from(u8::from(table.is_red())))
 }
 
 // ===== the server =====
 
 async fn serve(which: &str, port: u16) -> Result<(), BoxError> {
-    let listener = Bind::new().reuse_port(true).listen(([127, 0, 0, 1], port).into())?;
+    let listener = if which == "passed" {
+        Sockets::from_env().tcp(0)?
+    } else {
+        let bind = Bind::new().reuse_port(true);
+        Inherited::bound(bind.listen(([127, 0, 0, 1], port).into())?)
+    };
+    let port = listener.local_addr().ok_or("it has an address")?.port();
     let slow = async || {
         sleep(SLOW).await;
         "slow"
     };
     let app: Router = Router::new().route("/", get(async || "hello")).route("/slow", get(slow));
-    if which == "kit" {
+    let app = app.merge(chats::router()?);
+    if which != "axum" {
         let server = kit_serve::serve(listener, app);
         let handle = server.handle();
         let group = Group::new().signals(kit_run::signals()?).actor("http", server.into_future());
@@ -81,6 +100,7 @@ async fn serve(which: &str, port: u16) -> Result<(), BoxError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let told = async move { _ = terminate.recv().await };
     kit_faults::say_ready!(port);
+    let listener = listener.into_inner();
     Ok(axum::serve(listener, app).with_graceful_shutdown(told).await?)
 }
 
@@ -281,9 +301,26 @@ async fn told(stream: &mut TcpStream, body: &str) -> Result<String, BoxError> {
     Ok(text)
 }
 
+/// Starts a server, on a port of its own or on the socket that it is passed, as
+/// systemd does: descriptor 3, which is the service's by its process id.
+fn start(
+    which: &str,
+    address: SocketAddr,
+    socket: Option<&std::net::TcpListener>,
+) -> Result<Server, BoxError> {
+    let port = address.port().to_string();
+    let Some(socket) = socket else { return Server::start(&["serve", which, &port]) };
+    let mut command = Command::new("sh");
+    let pass = r#"LISTEN_PID=$$ exec "$0" "$@" 3<&0 </dev/null"#;
+    command.args(["-c", pass]).arg(env::current_exe()?).args(["serve", which, &port]);
+    command.env("LISTEN_FDS", "1").stdin(Stdio::from(OwnedFd::from(socket.try_clone()?)));
+    Server::start_by(&mut command)
+}
+
 async fn restart(
     which: &str,
     address: SocketAddr,
+    socket: Option<&std::net::TcpListener>,
     old: Server,
     watched: &mut Watched,
 ) -> Result<Server, BoxError> {
@@ -294,8 +331,12 @@ async fn restart(
     ask(&mut slow, "/slow").await?;
     sleep(Duration::from_millis(50)).await;
 
-    let new = Server::start(&["serve", which, &address.port().to_string()])?;
-    sleep(Duration::from_millis(100)).await;
+    // Beside the old one, or only after it.
+    let mut new = None;
+    if socket.is_none() {
+        new = Some(start(which, address, None)?);
+        sleep(Duration::from_millis(100)).await;
+    }
     old.terminate()?;
     sleep(SECOND).await;
     let late = async {
@@ -314,34 +355,41 @@ async fn restart(
     drop((idle, slow));
     watched.unclean += u32::from(!old.end(LIMIT + SECOND * 5).await?.success());
     watched.ends.push(last.elapsed().as_secs_f64() * 1e3);
-    Ok(new)
+    new.map_or_else(|| start(which, address, socket), Ok)
 }
 
-async fn restarts(which: &str, times: u32, table: &mut Table) -> Result<(), BoxError> {
-    let free = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let mut server = Server::start(&["serve", which, &free.port().to_string()])?;
+async fn restarts(which: &str, name: &str, times: u32, table: &mut Table) -> Result<(), BoxError> {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let free = socket.local_addr()?;
+    let socket = (which == "passed").then_some(socket);
+    let mut server = start(which, free, socket.as_ref())?;
     let mut clients = JoinSet::new();
-    let counts: [Arc<Counts>; 3] = Default::default();
+    let counts: [Arc<Counts>; 4] = Default::default();
     for _ in 0..16 {
         clients.spawn(keep_alive(free, Arc::clone(&counts[0])));
     }
     for _ in 0..4 {
         clients.spawn(multiplexed(free, Arc::clone(&counts[1])));
         clients.spawn(reconnecting(free, Arc::clone(&counts[2])));
+        clients.spawn(chats::chats(free, Arc::clone(&counts[3])));
     }
     sleep(SECOND).await;
     let mut watched = Watched::default();
     for _ in 0..times {
-        server = restart(which, free, server, &mut watched).await?;
+        server = restart(which, free, socket.as_ref(), server, &mut watched).await?;
     }
     clients.shutdown().await;
     drop(server);
 
-    let is_ours = which == "kit";
-    let name = if is_ours { "kit_serve::serve" } else { "axum::serve, graceful" };
+    let is_ours = which != "axum";
     let fault = format!("{name}, {times} restarts");
     let bar = if is_ours { "0" } else { "shown" };
-    let clients = ["16 keep-alive HTTP/1.1", "4 HTTP/2", "4 that reconnect each time"];
+    let clients = [
+        "16 keep-alive HTTP/1.1",
+        "4 HTTP/2",
+        "4 that reconnect each time",
+        "4 gRPC, each chat a stream of 50 greetings",
+    ];
     for (client, counts) in clients.iter().zip(&counts) {
         let (asked, lost) = (&counts.asked, &counts.lost);
         let (asked, lost) = (asked.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
