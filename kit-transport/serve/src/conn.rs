@@ -57,6 +57,9 @@ const IN_BODY: u16 = 256;
 /// The next reply is its last: it is too old.
 const LAST: u16 = 512;
 
+/// It is to end by a reset.
+const RESET: u16 = 1024;
+
 /// One call in flight; it is over when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -152,6 +155,15 @@ impl Conn {
 
     pub(crate) fn set_last(&self) {
         self.set(LAST, true);
+    }
+
+    /// What was written is not taken, and is to be thrown away at the end.
+    pub(crate) fn is_to_reset(&self) -> bool {
+        self.flag(RESET)
+    }
+
+    pub(crate) fn set_to_reset(&self) {
+        self.set(RESET, true);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {

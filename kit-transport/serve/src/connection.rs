@@ -196,6 +196,9 @@ impl<H: GracefulConnection> Future for Connection<H> {
                 Over::Ends(None) => return Poll::Ready(state.ended(Ok(()))),
                 Over::Ends(Some(waiting)) => {
                     conn.stats.timeouts(waiting).add(1);
+                    if waiting == Waiting::Reply {
+                        conn.set_to_reset();
+                    }
                     return Poll::Ready(Err(Ended::TimedOut(waiting)));
                 }
                 Over::Closes(waiting) => {

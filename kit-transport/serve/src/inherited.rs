@@ -51,6 +51,10 @@ impl<L: Listener> Listener for Inherited<L> {
         L::greeted(io)
     }
 
+    fn reset(io: &Self::Io) {
+        L::reset(io);
+    }
+
     fn stop(&mut self) -> bool {
         !self.goes_on && self.listener.stop()
     }

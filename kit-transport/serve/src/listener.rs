@@ -57,6 +57,14 @@ pub trait Listener: Send + 'static {
         Some(Greeted::default())
     }
 
+    /// Makes the end of `io`, which comes now, a hard one: its peer does not take
+    /// what is sent, and the system would hold that for a long time to come.
+    ///
+    /// By default it ends as any other. TCP's is a reset.
+    fn reset(io: &Self::Io) {
+        let _ = io;
+    }
+
     /// Lets nobody new in, if it can, and says whether those who came already
     /// are still to be accepted. It is called once, when the server stops
     /// accepting; the listener is dropped as soon as nobody came for 50 ms.
@@ -88,6 +96,12 @@ impl Listener for TcpListener {
         // It fails when the peer has left already, which the first read tells.
         let _ = stream.set_nodelay(true);
         Ok((stream, Peer::Ip(peer)))
+    }
+
+    /// Lets the close send a reset, and throw away what was not sent.
+    fn reset(io: &Self::Io) {
+        // Where it fails the peer has left, which is as good.
+        let _ = io.set_zero_linger();
     }
 
     /// On Linux the kernel drops the first packet of whoever comes now, who

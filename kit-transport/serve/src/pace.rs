@@ -18,7 +18,9 @@ pub(crate) struct Rate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     left: Duration,
-    since: Option<Instant>,
+    /// When it is over, while the peer is waited for. It stays what it is until
+    /// the peer brings something: a clock that is read later must not move it.
+    until: Option<Instant>,
     bytes: u64,
 }
 
@@ -26,17 +28,17 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) const fn new(rate: Rate) -> Self {
-        Self { left: rate.patience, since: None, bytes: 0 }
+        Self { left: rate.patience, until: None, bytes: 0 }
     }
 
     /// Begins anew, with another message.
     pub(crate) const fn renew(&mut self, rate: Rate) {
         self.left = rate.patience;
-        self.since = None;
+        self.until = None;
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {
-        self.since.is_some()
+        self.until.is_some()
     }
 
     /// Looks at whether the peer `is_waited` for, after it brought so many
@@ -48,8 +50,8 @@ impl Pace {
         bytes: u64,
         now: Instant,
     ) -> Option<Instant> {
-        if let Some(since) = self.since {
-            self.left = self.left.saturating_sub(now.saturating_duration_since(since));
+        if let Some(until) = self.until {
+            self.left = until.saturating_duration_since(now);
         }
         let bought = bytes.saturating_sub(self.bytes);
         self.bytes = bytes;
@@ -59,8 +61,13 @@ impl Pace {
             let left = self.left.saturating_add(Duration::from_nanos(nanos));
             self.left = left.min(rate.patience);
         }
-        self.since = is_waited.then_some(now);
-        if is_waited { now.checked_add(self.left) } else { None }
+        let is_over = self.left.is_zero() && self.until.is_some();
+        if !is_waited {
+            self.until = None;
+        } else if !is_over {
+            self.until = now.checked_add(self.left);
+        }
+        self.until
     }
 }
 
@@ -107,6 +114,16 @@ mod tests {
         assert_eq!(pace.look(RATE, true, 0, later), Some(later + 7 * SECOND));
         pace.renew(RATE);
         assert_eq!(pace.look(RATE, true, 0, later), Some(later + 10 * SECOND));
+    }
+
+    #[test]
+    fn its_end_stays_what_it_is_however_late_one_looks() {
+        let (mut pace, now) = (Pace::new(RATE), Instant::now());
+        let end = pace.look(RATE, true, 0, now);
+        for late in [1, 2, 3] {
+            let later = now + 10 * SECOND + Duration::from_micros(late);
+            assert_eq!(pace.look(RATE, true, late, later), end);
+        }
     }
 
     #[test]

@@ -496,7 +496,7 @@ where
             }
             return;
         };
-        let wire = Wire::new(io, Arc::clone(&conn), self.limits.heads, L::greeted);
+        let wire = Wire::new(io, Arc::clone(&conn), self.limits.heads, L::greeted, L::reset);
         let io = TokioIo::new(wire);
         let guards = Arc::clone(&self.guards);
         let service =

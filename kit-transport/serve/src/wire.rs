@@ -42,7 +42,17 @@ pin_project! {
         // It is shut down, and lingers.
         is_shut: bool,
         greeted: fn(&Io) -> Option<Greeted>,
+        reset: fn(&Io),
         conn: Arc<Conn>,
+    }
+
+    impl<Io> PinnedDrop for Wire<Io> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.conn.is_to_reset() {
+                (this.reset)(&this.io);
+            }
+        }
     }
 }
 
@@ -63,17 +73,19 @@ enum Turning {
 // ===== impl Wire =====
 
 impl<Io> Wire<Io> {
-    /// Asks `greeted` with each read, until it says who the peer is.
+    /// Asks `greeted` with each read, until it says who the peer is; `reset` makes
+    /// the end of a connection a hard one.
     pub(crate) const fn new(
         io: Io,
         conn: Arc<Conn>,
         limits: HeadLimits,
         greeted: fn(&Io) -> Option<Greeted>,
+        reset: fn(&Io),
     ) -> Self {
         let framing = Framing::new(limits);
         let (preface, turning) = (Some(0), Turning::Due);
         let frames = Frames::new();
-        Self { io, preface, framing, frames, turning, is_shut: false, greeted, conn }
+        Self { io, preface, framing, frames, turning, is_shut: false, greeted, reset, conn }
     }
 }
 

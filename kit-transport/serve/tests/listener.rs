@@ -207,3 +207,26 @@ async fn a_listener_that_was_bound_after_all_stops_as_its_own() {
     running.await.unwrap().unwrap();
     assert!(asked.await.unwrap().starts_with("HTTP/1.0 200"));
 }
+
+async fn large(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from(vec![b'x'; 64 << 20])))
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_reset_so_that_the_system_holds_nothing_for_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve(listener, tower::service_fn(large));
+    let server = server.reply_rate(u32::MAX, Duration::from_millis(1));
+    let handle = server.handle();
+    let running = tokio::spawn(server.into_future());
+    let mut stream = TcpStream::connect(handle.local_addr().unwrap()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    stream.readable().await.unwrap();
+    while handle.connections() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    handle.drain().await;
+    running.await.unwrap().unwrap();
+}

@@ -19,7 +19,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, advance, sleep, timeout},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -199,6 +199,35 @@ async fn a_body_that_drips_is_an_error_for_the_service_after_10_s() {
         assert_eq!(timeouts(&handle, "body"), "1");
         assert_eq!(handle.connections(), 0);
     }
+}
+
+/// Timers ring at whole milliseconds, and so later than what they wait for: on a
+/// paused clock only when it stands between two of them.
+async fn between_ticks() {
+    advance(Duration::from_micros(300)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_rings_late_ends_a_body_too() {
+    between_ticks().await;
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(serve(pipes, tower::service_fn(measure)));
+    let mut pipe = net.connect();
+    pipe.write_all(POST).await.unwrap();
+    assert!(timeout(SECOND * 11, all(&mut pipe)).await.unwrap().contains("error: "));
+    assert_eq!(timeouts(&handle, "body"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_rings_late_ends_a_reply_too() {
+    between_ticks().await;
+    let (net, pipes) = Net::new();
+    let service = tower::service_fn(|_: Request<Incoming>| large(1 << 20));
+    let (handle, _running) = start(serve(pipes, service));
+    let mut pipe = net.connect();
+    pipe.write_all(GET).await.unwrap();
+    timeout(SECOND * 11, gone(&handle)).await.unwrap();
+    assert_eq!(timeouts(&handle, "reply"), "1");
 }
 
 #[tokio::test(start_paused = true)]

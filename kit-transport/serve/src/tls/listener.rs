@@ -55,6 +55,12 @@ impl<L: Listener> Listener for Tls<L> {
         Some(Greeted::by(identity))
     }
 
+    fn reset(io: &Self::Io) {
+        if let State::Open(stream) = &io.0 {
+            L::reset(stream.get_ref().0);
+        }
+    }
+
     fn stop(&mut self) -> bool {
         self.listener.stop()
     }
