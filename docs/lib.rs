@@ -26,6 +26,7 @@ pages! {
     "metrics" Metrics,
     "discovery" Discovery,
     "running" Running,
+    "conformance" Conformance,
     "security-defaults" SecurityDefaults,
     "tls" Tls,
 }

@@ -6,6 +6,7 @@ use crate::{
     forwarded::Proxies,
     host,
     reply::Reply,
+    server::BoxError,
     shared::Shared,
     wire::Protocol,
 };
@@ -13,13 +14,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::service::TowerToHyperService;
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
+use tower_service::Service;
 
 /// What a request is checked against before the service sees it.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub(crate) struct Guards {
 /// the end of its reply's body.
 #[derive(Debug)]
 pub(crate) struct Counted<S> {
-    inner: TowerToHyperService<S>,
+    inner: S,
     guards: Arc<Guards>,
     conn: Arc<Conn>,
     shared: Arc<Shared>,
@@ -42,15 +43,25 @@ pub(crate) struct Counted<S> {
 
 pin_project! {
     #[project = CountedProj]
-    pub(crate) enum CountedFuture<F> {
+    pub(crate) enum CountedFuture<S: Service<R>, R> {
+        Waiting { waiting: Option<Waiting<S, R>> },
         Served {
             #[pin]
-            reply: F,
+            reply: S::Future,
             call: Option<Call>,
             connects: bool,
         },
         Refused { refusal: Refusal },
+        Failed { error: Option<BoxError> },
     }
+}
+
+/// A request whose service is not ready yet.
+struct Waiting<S, R> {
+    service: S,
+    request: R,
+    call: Call,
+    connects: bool,
 }
 
 // ===== impl Guards =====
@@ -77,20 +88,18 @@ impl<S> Counted<S> {
         conn: Arc<Conn>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { inner: TowerToHyperService::new(service), guards, conn, shared }
+        Self { inner: service, guards, conn, shared }
     }
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Counted<S>
 where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: Body,
 {
     type Response = Response<Reply<B>>;
-    type Error = S::Error;
-    type Future = CountedFuture<
-        <TowerToHyperService<S> as hyper::service::Service<Request<Incoming>>>::Future,
-    >;
+    type Error = BoxError;
+    type Future = CountedFuture<S, Request<Incoming>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if let Err(refusal) = self.guards.check(&request) {
@@ -104,24 +113,46 @@ where
             request.extensions_mut().insert(identity.clone());
         }
         let connects = *request.method() == Method::CONNECT;
-        let reply = self.inner.call(request);
-        CountedFuture::Served { reply, call: Some(call), connects }
+        let mut service = self.inner.clone();
+        // Most are ready at once, and then the request need not be put aside.
+        // One that is not is asked again when this is polled, with a waker.
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                let reply = service.call(request);
+                CountedFuture::Served { reply, call: Some(call), connects }
+            }
+            Poll::Ready(Err(error)) => CountedFuture::Failed { error: Some(error.into()) },
+            Poll::Pending => {
+                let waiting = Waiting { service, request, call, connects };
+                CountedFuture::Waiting { waiting: Some(waiting) }
+            }
+        }
     }
 }
 
 // ===== impl CountedFuture =====
 
-impl<F, B, E> Future for CountedFuture<F>
+impl<S, B, R> Future for CountedFuture<S, R>
 where
-    F: Future<Output = Result<Response<B>, E>>,
+    S: Service<R, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
 {
-    type Output = Result<Response<Reply<B>>, E>;
+    type Output = Result<Response<Reply<B>>, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let CountedProj::Waiting { waiting } = self.as_mut().project() {
+            if let Some(waiting) = waiting {
+                ready!(waiting.service.poll_ready(cx)).map_err(Into::into)?;
+            }
+            let Some(Waiting { mut service, request, call, connects }) = waiting.take() else {
+                return Poll::Pending;
+            };
+            let reply = service.call(request);
+            self.set(Self::Served { reply, call: Some(call), connects });
+        }
         match self.project() {
             CountedProj::Served { reply, call, connects } => {
-                let mut reply = ready!(reply.poll(cx))?;
+                let mut reply = ready!(reply.poll(cx)).map_err(Into::into)?;
                 let mut call = call.take();
                 if let Some(call) = &mut call {
                     call.theirs();
@@ -147,6 +178,12 @@ where
                 close(response.headers_mut());
                 Poll::Ready(Ok(response))
             }
+            // hyper polls nothing that is done.
+            CountedProj::Failed { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+            CountedProj::Waiting { .. } => Poll::Pending,
         }
     }
 }

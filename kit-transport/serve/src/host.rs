@@ -24,6 +24,10 @@ pub enum HostFault {
     /// The target is no path, and the service has no use for it: `CONNECT`, or
     /// `*`.
     Target,
+    /// The target is none that a URI may be (RFC 3986): it has bytes beyond
+    /// ASCII, or its path has a backslash or a percent sign that encodes nothing,
+    /// or it is a host alone without `CONNECT`.
+    NoUri,
 }
 
 /// Says what is wrong with the host of a request, if something is.
@@ -34,9 +38,13 @@ pub(crate) fn check(
     headers: &HeaderMap,
     any_target: bool,
 ) -> Result<(), HostFault> {
-    let is_star = uri.path() == "*";
-    if !any_target && (*method == Method::CONNECT || is_star) {
+    let path = uri.path();
+    let connects = *method == Method::CONNECT;
+    if !any_target && (connects || path == "*") {
         return Err(HostFault::Target);
+    }
+    if path.is_empty() && !connects || !is_uri(uri) {
+        return Err(HostFault::NoUri);
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
@@ -60,6 +68,18 @@ pub(crate) fn check(
         }
         _ => Ok(()),
     }
+}
+
+/// What is told apart by servers that read the path each in its own way: what
+/// others have of no URI's letters, browsers send.
+fn is_uri(uri: &Uri) -> bool {
+    let Some(target) = uri.path_and_query() else { return true };
+    let path = target.path().as_bytes();
+    target.as_str().is_ascii()
+        && memchr::memchr2_iter(b'%', b'\\', path).all(|at| {
+            path[at] == b'%'
+                && path.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        })
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
@@ -126,6 +146,7 @@ impl fmt::Display for HostFault {
             Self::Invalid => "the host is not a name or an address with or without a port",
             Self::Mismatch => "the host differs from the target's",
             Self::Target => "the target of the request is not a path",
+            Self::NoUri => "the target of the request is not one of a URI: percent-encode it",
         })
     }
 }

@@ -95,8 +95,9 @@
 //! Before the service sees a request: over HTTP/1.1 it has exactly one `Host`,
 //! which is a name or an address with or without a port, and is the target's
 //! where the target has one; `CONNECT` and `*` are for a service that
-//! [wants them](Server::any_target). All else is 400: a router and a proxy in
-//! front that read it each in its own way are what attacks are made of
+//! [wants them](Server::any_target); a target is ASCII, and its path without
+//! backslashes and broken percent-encoding. All else is 400: a router and a proxy
+//! in front that read it each in its own way are what attacks are made of
 //! (RFC 9112, section 3.2).
 //!
 //! At the limit of connections the loop stops accepting until one closes, so

@@ -36,7 +36,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// Kestrel's `MaxRequestBodySize`.
 const MAX_BODY: u64 = 30_000_000;
 /// How many fields of a head hyper takes unless it is told.

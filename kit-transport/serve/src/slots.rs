@@ -223,16 +223,35 @@ impl Slot {
 fn store(words: &[AtomicU64], len: &AtomicU64, bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(words.len() * 8)];
     len.store(bytes.len() as u64, Ordering::Relaxed);
-    for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
-        let mut raw = [0; 8];
-        raw[..chunk.len()].copy_from_slice(chunk);
-        word.store(u64::from_ne_bytes(raw), Ordering::Relaxed);
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut words = words.iter();
+    for (chunk, word) in whole.iter().zip(words.by_ref()) {
+        word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
+    }
+    if let Some(word) = words.next() {
+        word.store(begin(rest), Ordering::Relaxed);
+    }
+}
+
+/// Packs less than eight bytes, by loads in place of a loop.
+fn begin(bytes: &[u8]) -> u64 {
+    let at = |index: usize| u64::from(bytes[index]);
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let shift = 8 * (bytes.len() - 4);
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u64::from(first) | u64::from(last) << shift;
+    }
+    match bytes.len() {
+        0 => 0,
+        1 => at(0),
+        2 => at(0) | at(1) << 8,
+        _ => at(0) | at(1) << 8 | at(2) << 16,
     }
 }
 
 fn load(words: &[AtomicU64], len: &AtomicU64) -> Vec<u8> {
     let mut bytes: Vec<u8> =
-        words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
     bytes.truncate(usize::try_from(len.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
     bytes
 }
@@ -255,6 +274,16 @@ mod tests {
         slots.each(|entry| entries.push(entry));
         let written = Entry { method: b"GET".into(), path: b"/greeting".into(), since: 7 };
         assert_eq!(entries, [written]);
+    }
+
+    #[test]
+    fn a_path_of_any_length_is_kept() {
+        let path = "/abcdefghijklmnopqrstuvwxyz";
+        for length in 1..path.len() {
+            let slots = Slots::default();
+            slots.claim("GET", &path[..length], 0);
+            assert_eq!(paths(&slots), [&path[..length]]);
+        }
     }
 
     #[test]

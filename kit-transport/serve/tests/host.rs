@@ -40,6 +40,13 @@ async fn a_host_that_is_not_clear_is_400() {
         ("CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n", "not a path"),
         ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", "not a path"),
         ("GET * HTTP/1.1\r\nhost: a\r\n\r\n", "not a path"),
+        ("GET a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", "not one of a URI"),
+        ("GET /\u{e4} HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
+        ("GET /?q=\u{e4} HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
+        ("GET /a\\..\\b HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
+        ("GET /100% HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
+        ("GET /%4 HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
+        ("GET /%zz HTTP/1.1\r\nhost: a\r\n\r\n", "not one of a URI"),
     ];
     for (request, why) in refused {
         let text = said(&net, request).await;
@@ -61,6 +68,7 @@ async fn a_clear_host_is_served() {
         "GET / HTTP/1.1\r\nhost: [::1]:9110\r\nconnection: close\r\n\r\n",
         "GET http://a:80/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
+        "GET /%C3%A4/{a}?q=100% HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
     ] {
         let text = said(&net, request).await;
         assert!(text.contains(" 200 ") && text.ends_with("GET by 192.0.2.7:4711"), "{text}");

@@ -17,6 +17,7 @@ use std::{
     io,
     pin::pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -723,4 +724,87 @@ fn public_types_are_send_and_sync() {
 /// Polls once; `true` when it is pending.
 async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+/// Ready when one request is over, or never again.
+#[derive(Clone)]
+enum Readiness {
+    One(tower::limit::ConcurrencyLimit<Slow>),
+    Broken,
+}
+
+#[derive(Clone)]
+struct Slow;
+
+impl tower::Service<Request<Incoming>> for Slow {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        Box::pin(async {
+            sleep(Duration::from_secs(1)).await;
+            Ok(Response::new(Full::from("slow")))
+        })
+    }
+}
+
+impl tower::Service<Request<Incoming>> for Readiness {
+    type Response = Response<Full<Bytes>>;
+    type Error = io::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::One(service) => service.poll_ready(cx).map_err(|never| match never {}),
+            Self::Broken => Poll::Ready(Err(io::Error::other("broken"))),
+        }
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Self::One(service) = self else { panic!("it is not ready") };
+        let reply = service.call(request);
+        Box::pin(async { reply.await.map_err(|never| match never {}) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_until_its_service_is_ready() {
+    let (net, pipes) = Net::new();
+    let service = Readiness::One(tower::limit::ConcurrencyLimit::new(Slow, 1));
+    let (handle, _running) = start(serve(pipes, service));
+    let begun = Instant::now();
+    let ask = async || {
+        let mut pipe = net.connect();
+        pipe.write_all(GET).await.unwrap();
+        assert!(reply(&mut pipe).await.ends_with("slow"));
+        begun.elapsed().as_secs()
+    };
+    let three = async { tokio::join!(ask(), ask(), ask()) };
+    let (first, second, third) = timeout(Duration::from_secs(60), three).await.unwrap();
+    assert_eq!(first + second + third, 6, "{first}, {second}, {third}");
+    assert_eq!(Said::of(&handle).0["serve_requests_in_flight"], "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_never_ready_again_ends_the_connection_with_its_error() {
+    let (net, pipes) = Net::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hear = Arc::clone(&told);
+    let server = serve(pipes, Readiness::Broken);
+    let (_handle, _running) = start(server.on_incident(move |incident| {
+        if let Incident::Connection { error, .. } = incident {
+            let source = error.source().map(ToString::to_string);
+            hear.lock().unwrap().push(source.unwrap_or_default());
+        }
+    }));
+    let mut pipe = net.connect();
+    pipe.write_all(GET).await.unwrap();
+    closed(&mut pipe).await;
+    settle().await;
+    assert_eq!(*told.lock().unwrap(), ["broken"]);
 }

@@ -457,7 +457,7 @@ async fn a_connection_is_told_to_go_at_about_its_age() {
             pipe.write_all(GET).await.unwrap();
             reply(&mut pipe).await;
             let mut byte = [0];
-            if let Ok(read) = tokio::time::timeout(SECOND, pipe.read(&mut byte)).await {
+            if let Ok(read) = timeout(SECOND, pipe.read(&mut byte)).await {
                 assert_eq!(read.unwrap(), 0);
                 break;
             }
