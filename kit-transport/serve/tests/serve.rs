@@ -723,7 +723,7 @@ fn public_types_are_send_and_sync() {
 
 /// Polls once; `true` when it is pending.
 async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
-    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
 /// Ready when one request is over, or never again.
@@ -785,7 +785,7 @@ async fn a_request_waits_until_its_service_is_ready() {
         begun.elapsed().as_secs()
     };
     let three = async { tokio::join!(ask(), ask(), ask()) };
-    let (first, second, third) = timeout(Duration::from_secs(60), three).await.unwrap();
+    let (first, second, third) = timeout(Duration::from_mins(1), three).await.unwrap();
     assert_eq!(first + second + third, 6, "{first}, {second}, {third}");
     assert_eq!(Said::of(&handle).0["serve_requests_in_flight"], "0");
 }
