@@ -267,6 +267,13 @@ impl Conn {
         }
     }
 
+    /// Takes notice of an attempt to pass on what TLS has taken, and holds.
+    pub(crate) fn flushed(&self, is: bool) {
+        if self.is_blocked() == is {
+            self.set(BLOCKED, !is);
+        }
+    }
+
     pub(crate) fn protocol(&self) -> Protocol {
         match self.protocol.load(Ordering::Relaxed) {
             0 => Protocol::Unknown,

@@ -232,7 +232,10 @@ impl<Io: AsyncRead + AsyncWrite> AsyncWrite for Wire<Io> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_flush(cx)
+        let this = self.project();
+        let flushed = this.io.poll_flush(cx);
+        this.conn.flushed(flushed.is_ready());
+        flushed
     }
 
     /// Where a part of a body is still to come, it lingers: else the system

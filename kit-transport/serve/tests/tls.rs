@@ -22,7 +22,7 @@ use std::{convert::Infallible, fs, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncWriteExt, DuplexStream},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -122,6 +122,27 @@ async fn with_mutual_tls_the_certificate_of_the_peer_is_among_the_extensions() {
     // In TLS 1.3 the client is done before the server has refused it.
     let stream = connect(&net, &client(None, &[]), "localhost").await.unwrap();
     assert!(ask(&mut http1(stream).await).await.is_err());
+}
+
+/// What TLS holds is not with the peer yet: it takes up to 64 KiB before it
+/// keeps us from writing.
+#[tokio::test(start_paused = true)]
+async fn a_short_reply_that_is_not_read_ends_after_10_s_too() {
+    let (net, listener) = tls(server());
+    let service = tower::service_fn(async |_: Request<Incoming>| {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![b'x'; 40 * 1024])))
+    });
+    let (handle, _running) = start(serve(listener, service));
+    let (client, name) = (client(None, &[]), ServerName::try_from("localhost").unwrap());
+    let mut stream = client.connect(name, net.connect_through(1024)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    settle().await;
+    let begun = Instant::now();
+    while handle.connections() > 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    about(begun.elapsed(), 10);
+    assert_eq!(Said::of(&handle).0["serve_timeouts_total{waiting=reply}"], "1");
 }
 
 /// Files that may be written over.
