@@ -61,12 +61,13 @@ async fn main() -> ExitCode {
 
 /// Opens what serving needs of the system, and serves.
 async fn open(flags: &Serve, passed: &mut Sockets) -> Result<(), BoxError> {
-    let signals = kit_run::signals()?;
+    // It reloads where there is something to, and dies of it nowhere.
+    let signals = kit_run::signals()?.and_hangup()?;
     let certificates = flags.tls.as_ref().map(tls::load).transpose()?;
     let ports = Ports::bind(flags, passed).await?;
     match certificates {
         None => serve(flags, ports, signals).await,
-        Some(certificates) => serve(flags, ports.tls(certificates), signals.and_hangup()?).await,
+        Some(certificates) => serve(flags, ports.tls(certificates), signals).await,
     }
 }
 

@@ -164,9 +164,10 @@ impl Group {
     /// until the last phase, that it is alive, twice in the time of its watchdog
     /// (`WatchdogSec=`).
     ///
-    /// It is a datagram to a socket of the system's, sent at once. One that is
-    /// not taken is passed over; that the service is ready is said each second
-    /// until it is. Where `NOTIFY_SOCKET` is not set all this does nothing.
+    /// Each is a datagram to a socket of systemd's; while that is full, which it is
+    /// when systemd is stuck, the thread waits. One that can't be sent is passed
+    /// over; that the service is ready is said each second until it is taken.
+    /// Where `NOTIFY_SOCKET` is not set all this does nothing.
     ///
     /// What is told is that the runtime's timers and tasks go on: more than
     /// that the process is there, and less than that each request is served.

@@ -2,7 +2,14 @@
 
 use crate::Event;
 use sd_notify::NotifyState;
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -18,6 +25,8 @@ pub(crate) struct Systemd {
     tell: Tell,
     /// How long it may hear nothing.
     watchdog: Option<Duration>,
+    /// It was told that the service is ready.
+    ready: Arc<AtomicBool>,
 }
 
 // ===== impl Systemd =====
@@ -25,7 +34,11 @@ pub(crate) struct Systemd {
 impl Systemd {
     /// The one that started this process, if one did.
     pub(crate) fn from_env() -> Self {
-        Self { tell: Arc::new(sd_notify::notify), watchdog: sd_notify::watchdog_enabled() }
+        Self::new(Arc::new(sd_notify::notify), sd_notify::watchdog_enabled())
+    }
+
+    fn new(tell: Tell, watchdog: Option<Duration>) -> Self {
+        Self { tell, watchdog, ready: Arc::default() }
     }
 
     /// Says that the service is ready once it is, and from then on that it is
@@ -37,6 +50,7 @@ impl Systemd {
         while (self.tell)(&[NotifyState::Ready]).is_err() {
             sleep(AGAIN).await;
         }
+        self.ready.store(true, Ordering::Relaxed);
         let Some(every) = self.watchdog.map(|limit| limit / 2).filter(|every| !every.is_zero())
         else {
             return;
@@ -52,9 +66,12 @@ impl Systemd {
 
     /// Says what happens to the group, where systemd has a word for it.
     pub(crate) fn hear(&self, event: Event<'_>) {
+        let is_ready = self.ready.load(Ordering::Relaxed);
         // Who sent a signal to stop or to reload knows anyway.
         _ = match event {
             Event::Stopping(_) => (self.tell)(&[NotifyState::Stopping]),
+            // The word for the end of a reload is that it is ready.
+            Event::Reloading | Event::Reloaded | Event::NotReloaded(_) if !is_ready => Ok(()),
             Event::Reloading => NotifyState::monotonic_usec_now()
                 .and_then(|now| (self.tell)(&[NotifyState::Reloading, now])),
             Event::Reloaded | Event::NotReloaded(_) => (self.tell)(&[NotifyState::Ready]),
@@ -88,7 +105,7 @@ mod tests {
             all.push((begun.elapsed(), words.join(" ")));
             if all.len() > fails { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
         });
-        (Systemd { tell, watchdog }, told)
+        (Systemd::new(tell, watchdog), told)
     }
 
     fn words(told: &Told) -> Vec<String> {
@@ -154,6 +171,15 @@ mod tests {
         assert_eq!(words[0], "READY=1");
         assert!(words[1].starts_with("RELOADING=1 MONOTONIC_USEC="), "{words:?}");
         assert_eq!(words[2..], ["READY=1", "STOPPING=1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_before_it_is_ready_does_not_say_that_it_is() {
+        let (systemd, told) = systemd(None, 0);
+        for event in [Event::Reloading, Event::Reloaded, Event::NotReloaded("no file")] {
+            systemd.hear(event);
+        }
+        assert!(words(&told).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -348,6 +348,17 @@ fn systemd_passes_the_socket_and_is_told_how_the_service_is() {
 
 #[test]
 #[ignore = "needs kill"]
+fn sighup_without_certificates_is_survived() {
+    let greeter = Greeter::start(&[]);
+    greeter.signal("HUP");
+    greeter.logs("reloaded");
+    assert!(get(&greeter.http, "/health").unwrap().starts_with("HTTP/1.1 200 "));
+    greeter.signal("TERM");
+    assert_eq!(greeter.end().0, Some(0));
+}
+
+#[test]
+#[ignore = "needs kill"]
 fn sighup_reads_the_certificates_anew() {
     let tests = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls"));
     let folder = TempDir::new().unwrap();

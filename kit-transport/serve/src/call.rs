@@ -114,6 +114,12 @@ where
         }
         let connects = *request.method() == Method::CONNECT;
         let mut service = self.inner.clone();
+        // A stream is a task of its own, and what the service does, or how it
+        // panics, is to be there; this is the connection's.
+        if self.conn.protocol() == Protocol::Http2 {
+            let waiting = Waiting { service, request, call, connects };
+            return CountedFuture::Waiting { waiting: Some(waiting) };
+        }
         // Most are ready at once, and then the request need not be put aside.
         // One that is not is asked again when this is polled, with a waker.
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {

@@ -8,8 +8,9 @@ use std::{io, net::SocketAddr};
 /// has it too, as systemd does, or gives it to the next version of the program.
 ///
 /// Its stop refuses nobody. The server accepts no more, and who comes meanwhile
-/// waits in the backlog of the socket for whoever accepts from it next; a
-/// socket of the server's own must be emptied and closed instead.
+/// waits in the backlog of the socket for whoever accepts from it next, be that
+/// after the whole drain; a socket of the server's own must be emptied and closed
+/// instead. If nobody else has it after all, who waits is reset.
 ///
 /// Where a program may be passed a socket or bind its own, both are of this
 /// type: [`bound`](Self::bound) is for the latter.

@@ -92,10 +92,10 @@ impl Listener for TcpListener {
     /// Sets `TCP_NODELAY`: a reply is written whole, so waiting for more to
     /// send along (Nagle's algorithm) only adds the peer's delayed ACK to it.
     ///
-    /// On Linux also `TCP_NOTSENT_LOWAT`, to 128 KiB (Cloudflare's): the kernel
-    /// takes no more than that ahead of what it may send, in place of megabytes
-    /// for each peer that reads slowly. What is on its way does not count, so
-    /// that no peer that reads gets less.
+    /// On Linux also `TCP_NOTSENT_LOWAT`, to 32 KiB: the kernel takes no more
+    /// than that ahead of what it may send, in place of megabytes for each peer
+    /// that reads slowly, and says so when half of it has left. What is on its
+    /// way does not count.
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
         let (stream, peer) = Self::accept(self).await?;
         // It fails when the peer has left already, which the first read tells.
@@ -141,7 +141,7 @@ impl Listener for TcpListener {
 
 /// How much of a reply the kernel holds that it may not send yet, in bytes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const NOT_SENT: u32 = 128 * 1024;
+const NOT_SENT: u32 = 32 * 1024;
 
 /// Drops a TCP segment with SYN and without ACK, which begins a connection; of
 /// those that are begun, and inherit it, none has such a segment.

@@ -55,13 +55,13 @@ impl Pace {
         }
         let bought = bytes.saturating_sub(self.bytes);
         self.bytes = bytes;
-        // What comes too late buys nothing.
-        if bought > 0 && !self.left.is_zero() {
+        let is_over = self.left.is_zero() && self.until.is_some();
+        // What comes too late buys nothing, unless it was borne.
+        if bought > 0 && !(is_over && is_waited) {
             let nanos = bought.saturating_mul(1_000_000_000) / u64::from(rate.bytes.max(1));
             let left = self.left.saturating_add(Duration::from_nanos(nanos));
             self.left = left.min(rate.patience);
         }
-        let is_over = self.left.is_zero() && self.until.is_some();
         if !is_waited {
             self.until = None;
         } else if !is_over {
@@ -124,6 +124,17 @@ mod tests {
             let later = now + 10 * SECOND + Duration::from_micros(late);
             assert_eq!(pace.look(RATE, true, late, later), end);
         }
+    }
+
+    #[test]
+    fn who_was_late_once_and_was_borne_buys_patience_again() {
+        let (mut pace, now) = (Pace::new(RATE), Instant::now());
+        pace.look(RATE, true, 0, now);
+        let late = now + 11 * SECOND;
+        assert_eq!(pace.look(RATE, false, 100, late), None);
+        assert_eq!(pace.look(RATE, true, 100, late), Some(late + SECOND));
+        assert_eq!(pace.look(RATE, false, 1_000_000, late), None);
+        assert_eq!(pace.look(RATE, true, 1_000_000, late), Some(late + 10 * SECOND));
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub enum Refusal {
     TooManyOfPeer,
     /// It sends HTTP/2 frames that ask for work and bring none (PING, SETTINGS,
     /// empty DATA and the like): more than 1,000, and again within 10 s, while
-    /// neither a request nor a reply goes on. HTTP/2 has no word of ours for it:
-    /// the connection is closed.
+    /// neither a request nor a reply goes on: nothing is written but answers to
+    /// them. HTTP/2 has no word of ours for it: the connection is closed.
     TooManyFrames,
 }
 

@@ -808,3 +808,25 @@ async fn a_service_that_is_never_ready_again_ends_the_connection_with_its_error(
     settle().await;
     assert_eq!(*told.lock().unwrap(), ["broken"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_panics_as_it_is_called_ends_its_http2_stream_and_nothing_else() {
+    let (net, pipes) = Net::new();
+    let service = tower::service_fn(|request: Request<Incoming>| {
+        // Before there is a future.
+        assert_ne!(request.uri().path(), "/panic", "asked to");
+        async {
+            sleep(Duration::from_secs(1)).await;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("slow")))
+        }
+    });
+    let (handle, _running) = start(serve(pipes, service));
+    let (mut sender, connection) = http2(net.connect()).await;
+    let _connection = tokio::spawn(connection);
+    let slow = tokio::spawn(sender.send_request(get("/slow")));
+    settle().await;
+    sender.send_request(get("/panic")).await.unwrap_err();
+    assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(Said::of(&handle).0["serve_panics_total"], "1");
+    assert_eq!((handle.connections(), handle.in_flight().len()), (1, 0));
+}

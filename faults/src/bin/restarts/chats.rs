@@ -22,9 +22,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// How hyper tells of a request that it has not sent, and tonic hands on: its
-/// channel learns of a GOAWAY by the first call after it.
-const NOT_SENT: &str = "operation was canceled: connection closed";
+/// How hyper tells of a request that it has not sent, for this or that reason of
+/// the connection's, and tonic hands on: its channel learns of a GOAWAY by the
+/// first call after it.
+const NOT_SENT: &str = "operation was canceled: connection ";
 /// How many greetings a chat has.
 const GREETINGS: u32 = 50;
 
@@ -74,7 +75,7 @@ impl Chat {
 /// A call was not begun, and may go over the next connection.
 fn goes_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
     let why = chain(error);
-    why.contains(GONE_AWAY) || why.ends_with(NOT_SENT)
+    why.contains(GONE_AWAY) || why.contains(NOT_SENT)
 }
 
 /// Has one chat after the other, all over one channel.
