@@ -83,6 +83,7 @@
 //! | [HTTP/2 resets](Server::max_pending_resets) not yet seen | 20 | h2's, since CVE-2023-44487 |
 //! | HTTP/2 frames that bring no work | 1,000, and 1,000 more in 10 s | a choice: h2 bounds what they take of memory, and answers them for ever |
 //! | [HTTP/2 frame](Server::max_frame) | 16 KiB | RFC 9113's |
+//! | [HTTP/2 reply](Server::max_send_buffer) that the peer has not taken, of a stream | 64 KiB | Kestrel's `MaxResponseBufferSize`; hyper holds 400 KiB |
 //! | [HTTP/2 ping](Server::ping) | 20 s, 20 s | the time-out is gRPC's (proposal A8); the interval finds a peer that vanished before its requests pile up |
 //!
 //! hyper's own limits stay above these. What is turned away is told why where

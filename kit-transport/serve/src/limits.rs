@@ -23,6 +23,7 @@ pub(crate) struct Limits {
     pub(crate) resets: usize,
     pub(crate) frame: u32,
     pub(crate) header_list: u32,
+    pub(crate) send_buffer: usize,
 }
 
 /// What stays above the head that we allow, and hyper holds before it parses.
@@ -52,6 +53,7 @@ impl Default for Limits {
             resets: 20,
             frame: 16 * 1024,
             header_list: 16 * 1024,
+            send_buffer: 64 * 1024,
         }
     }
 }

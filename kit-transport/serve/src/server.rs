@@ -273,6 +273,19 @@ impl<L, S> Server<L, S> {
         self
     }
 
+    /// Holds so much of the reply of each HTTP/2 stream that its peer has not
+    /// taken, and asks the service for more when it has: 64 KiB by default, and
+    /// up to 32 KiB of the part that comes last.
+    ///
+    /// # Panics
+    ///
+    /// When it is 0, or over 4 GiB.
+    pub fn max_send_buffer(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0 && u32::try_from(bytes).is_ok(), "a buffer has 1 to 2^32-1 bytes");
+        self.limits.send_buffer = bytes;
+        self
+    }
+
     /// Passes `CONNECT`, and `*` as a target, on to the service, which are
     /// refused by default.
     pub const fn any_target(mut self) -> Self {
@@ -373,6 +386,7 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(limits.resets)
         .max_frame_size(limits.frame)
         .max_header_list_size(limits.header_list)
+        .max_send_buf_size(limits.send_buffer)
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong);
     http

@@ -4,12 +4,21 @@
 mod pipes;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use kit_serve::{Handle, Refusal, Server, serve};
 use pipes::{Net, Pipes, Said, closed, http2, reply, settle, start};
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::sleep,
@@ -139,12 +148,10 @@ async fn http2_is_refused_by_reply_too() {
     let (net, pipes) = Net::new();
     let (handle, _running) = start(server(pipes).max_body(1000));
     let pipe = net.connect();
-    let (mut sender, connection) = hyper::client::conn::http2::handshake(
-        hyper_util::rt::TokioExecutor::new(),
-        hyper_util::rt::TokioIo::new(pipe),
-    )
-    .await
-    .unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(pipe))
+            .await
+            .unwrap();
     let _connection = tokio::spawn(connection);
     let large = Request::post("http://a/").body(Full::<Bytes>::from(vec![0; 2000])).unwrap();
     let reply = sender.send_request(large).await.unwrap();
@@ -247,4 +254,32 @@ async fn a_flood_of_http2_frames_without_work_is_closed_and_counted() {
     pipe.read_to_end(&mut told).await.unwrap();
     assert_eq!(refusals(&handle, "frames"), "1");
     assert_eq!(Said::of(&handle).0["serve_connection_errors_total"], "0");
+}
+
+/// Parts of a reply that are counted as they are asked for.
+#[tokio::test(start_paused = true)]
+async fn a_service_is_not_asked_for_more_of_a_reply_than_its_http2_peer_takes() {
+    let (net, pipes) = Net::new();
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let service = tower::service_fn(move |_: Request<Incoming>| {
+        let count = Arc::clone(&count);
+        let parts = futures_util::stream::iter(0..10_000).map(move |_| {
+            count.fetch_add(1024, Ordering::Relaxed);
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[0; 1024])))
+        });
+        async { Ok::<_, Infallible>(Response::new(StreamBody::new(parts))) }
+    });
+    let _running = start(serve(pipes, service));
+    let mut pipe = net.connect_through(1024);
+    pipe.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    // Windows of 2^31-1, of streams and of the connection.
+    pipe.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 127, 255, 255, 255]).await.unwrap();
+    pipe.write_all(&[0, 0, 4, 8, 0, 0, 0, 0, 0, 127, 255, 0, 0]).await.unwrap();
+    // GET / of a, by the static table (RFC 7541, appendix A).
+    let head = [&[0, 0, 6, 1, 5, 0, 0, 0, 1][..], &[0x82, 0x86, 0x84, 0x01, 1, b'a']].concat();
+    pipe.write_all(&head).await.unwrap();
+    settle().await;
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((32 * 1024..128 * 1024).contains(&asked), "{asked}");
 }

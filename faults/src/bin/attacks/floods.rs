@@ -20,16 +20,16 @@ const LASTS: Duration = Duration::from_secs(4);
 const MOST: f64 = 20.0;
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(crate) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// What the `n`th round of a flood sends.
 type Round = fn(u32) -> Vec<u8>;
@@ -201,7 +201,7 @@ fn name(code: u32) -> String {
 
 // ===== frames =====
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags];
     frame.extend(stream.to_be_bytes());
@@ -210,7 +210,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// `GET`, or `POST`, of a path, over http, of localhost.
-fn block(method: u8, path: &str) -> Vec<u8> {
+pub(crate) fn block(method: u8, path: &str) -> Vec<u8> {
     let mut block = vec![0x80 | method, 0x86, 0x01, 9];
     block.extend(b"localhost");
     block.extend([0x04, u8::try_from(path.len()).unwrap_or(0)]);
@@ -218,7 +218,7 @@ fn block(method: u8, path: &str) -> Vec<u8> {
     block
 }
 
-const GET: u8 = 2;
+pub(crate) const GET: u8 = 2;
 const POST: u8 = 3;
 
 /// The client's stream of a round, while there are numbers.

@@ -14,8 +14,9 @@ const CONNECTIONS: usize = 10_000;
 const RUNS: usize = 5;
 const BUSY: usize = 16;
 const REQUESTS: usize = 1_000;
-/// How often they are asked; the middle counts.
-const BATCHES: usize = 9;
+/// How often they are asked; the least counts, since what else the machine does
+/// only adds to it.
+const BATCHES: usize = 15;
 
 pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
     let (mut bytes, mut costs) = (Vec::new(), Vec::new());
@@ -99,7 +100,7 @@ async fn cost(server: &Server) -> Result<f64, BoxError> {
     while batches.len() < BATCHES {
         batches.push(batch(server).await?);
     }
-    Ok(median(batches.into_iter()))
+    Ok(batches.into_iter().fold(f64::INFINITY, f64::min))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is less than 2^52")]

@@ -1,18 +1,17 @@
 //! Backpressure: 200 peers ask for 64 MiB each, and read none of it, or a
 //! little.
 
-use crate::serve::{megabytes, probe, start};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use crate::{
+    floods::{END_HEADERS, END_STREAM, GET, HEADERS, SETTINGS, WINDOW_UPDATE, block, frame},
+    serve::{megabytes, probe, start},
+};
 use kit_faults::{BoxError, server::Server, table::Table};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 const READERS: usize = 200;
@@ -77,21 +76,16 @@ async fn over_http1(mut stream: TcpStream) -> Result<(), BoxError> {
     }
 }
 
-/// With windows as large as they can be, so that only TCP's holds it back.
-async fn over_http2(stream: TcpStream) -> Result<(), BoxError> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(0x7fff_ffff).initial_connection_window_size(0x7fff_ffff);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-    let request = http::Request::get("http://localhost/large").body(Empty::<Bytes>::new())?;
-    let reply = async {
-        let mut body = sender.send_request(request).await?.into_body();
-        while let Some(part) = body.frame().await {
-            part?;
-            sleep(Duration::from_secs(1)).await;
-        }
-        Ok::<_, BoxError>(())
-    };
-    // The connection is driven for a moment, and then no more: nothing is read.
-    _ = timeout(Duration::from_millis(20), async { tokio::join!(connection, reply) }).await;
+/// With windows as large as they can be, so that only TCP's holds it back; it
+/// reads nothing.
+async fn over_http2(mut stream: TcpStream) -> Result<(), BoxError> {
+    let windows = [&[0, 4][..], &0x7fff_ffff_u32.to_be_bytes()].concat();
+    let ask = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(SETTINGS, 0, 0, &windows),
+        frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()),
+        frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(GET, "/large")),
+    ];
+    stream.write_all(&ask.concat()).await?;
     std::future::pending().await
 }
