@@ -1,8 +1,7 @@
 //! What connections cost that are idle: 10,000 of them, each after one request.
 
-use crate::serve::start;
 use kit_faults::{BoxError, server::Server, table::Table};
-use std::{net::SocketAddr, time::Duration};
+use std::{env, net::SocketAddr, process::Command, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -43,6 +42,14 @@ pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// Starts one on a processor of its own, by `taskset`: what it takes depends on
+/// whom it shares one with more than on what is asked here.
+fn start_pinned(which: &str) -> Result<Server, BoxError> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(env::current_exe()?).args(["serve", which]);
+    Server::start_by(&mut command)
+}
+
 /// What one server took.
 struct Taken {
     /// Memory of an idle connection, in bytes.
@@ -53,7 +60,7 @@ struct Taken {
 
 #[expect(clippy::cast_precision_loss, reason = "it is less than 2^52")]
 async fn measure(which: &str) -> Result<Taken, BoxError> {
-    let server = start(which)?;
+    let server = start_pinned(which)?;
     batch(&server).await?;
     let alone = cost(&server).await?;
     let [before, _] = server.memory()?;
