@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use kit_serve::{Bind, Inherited, Listener, Peer, serve};
+use kit_serve::{Bind, Incident, Inherited, Listener, Peer, Waiting, serve};
 use std::{
     convert::Infallible,
     future::IntoFuture,
@@ -19,6 +19,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 
 async fn peer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -45,11 +46,13 @@ async fn tcp_tells_its_address_and_its_peers() {
 }
 
 #[tokio::test]
-async fn tcp_does_not_wait_for_more_to_send() {
+async fn tcp_does_not_wait_for_more_to_send_and_holds_little() {
     let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = TcpStream::connect(Listener::local_addr(&listener).unwrap()).await.unwrap();
     let (accepted, _) = Listener::accept(&mut listener).await.unwrap();
     assert!(accepted.nodelay().unwrap());
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 32 * 1024);
 }
 
 #[tokio::test]
@@ -216,15 +219,19 @@ async fn large(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
 async fn a_peer_that_does_not_read_is_reset_so_that_the_system_holds_nothing_for_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = serve(listener, tower::service_fn(large));
+    let (tell, mut ended) = mpsc::unbounded_channel();
     let server = server.reply_rate(u32::MAX, Duration::from_millis(1));
+    let server = server.on_incident(move |incident| {
+        let is_late = matches!(incident, Incident::TimedOut { waiting: Waiting::Reply, .. });
+        tell.send(is_late).unwrap();
+    });
     let handle = server.handle();
     let running = tokio::spawn(server.into_future());
     let mut stream = TcpStream::connect(handle.local_addr().unwrap()).await.unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
     stream.readable().await.unwrap();
-    while handle.connections() > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    // It is told of when the connection is gone.
+    assert_eq!(ended.recv().await, Some(true));
     let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     handle.drain().await;
