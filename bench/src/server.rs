@@ -4,7 +4,10 @@ use crate::{BoxError, runtime, say, slow_down};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::{body::Body, body::Incoming, service::Service};
+use hyper::{
+    body::{Body, Incoming},
+    service::Service,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -88,6 +91,6 @@ where
 /// # Errors
 ///
 /// Never.
-pub async fn constant(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+pub async fn constant<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::from(r#"{"greeting":"Hello, Ada!"}"#)))
 }

@@ -50,7 +50,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.try_into()?;
         let instance = Instance::new(service, address).id(format!("{service}-{number}"));
-        let reply = service_fn(|_: Request<hyper::body::Incoming>| async {
+        let reply = service_fn(|_: Request<kit_serve::Incoming>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"\"hello\""))))
         });
         let server = kit_serve::serve(listener, reply);

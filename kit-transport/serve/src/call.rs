@@ -1,7 +1,8 @@
 //! The user's service, as hyper calls it.
 
 use crate::{
-    Refusal,
+    Incoming, Refusal,
+    body::BodyLimits,
     conn::{Call, Conn},
     forwarded::Proxies,
     host,
@@ -11,9 +12,8 @@ use crate::{
     wire::Protocol,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
@@ -27,7 +27,7 @@ use tower_service::Service;
 pub(crate) struct Guards {
     /// `CONNECT` and `*` are for the service.
     pub(crate) any_target: bool,
-    pub(crate) max_body: u64,
+    pub(crate) body: BodyLimits,
     pub(crate) proxies: Proxies,
 }
 
@@ -67,12 +67,10 @@ struct Waiting<S, R> {
 // ===== impl Guards =====
 
 impl Guards {
-    fn check<B: Body>(&self, request: &Request<B>) -> Result<(), Refusal> {
-        let (method, uri) = (request.method(), request.uri());
-        host::check(method, uri, request.version(), request.headers(), self.any_target)
-            .map_err(Refusal::Host)?;
+    fn check<B: Body>(&self, head: &Parts, body: &B, conn: &Conn) -> Result<(), Refusal> {
+        host::check(head, &conn.host, self.any_target).map_err(Refusal::Host)?;
         // By its own length: hyper has read it from the head.
-        if request.body().size_hint().lower() > self.max_body {
+        if body.size_hint().lower() > self.body.most {
             return Err(Refusal::BodyTooLarge);
         }
         Ok(())
@@ -92,7 +90,7 @@ impl<S> Counted<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Counted<S>
+impl<S, B> hyper::service::Service<Request<hyper::body::Incoming>> for Counted<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: Body,
@@ -101,18 +99,22 @@ where
     type Error = BoxError;
     type Future = CountedFuture<S, Request<Incoming>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if let Err(refusal) = self.guards.check(&request) {
+    fn call(&self, request: Request<hyper::body::Incoming>) -> Self::Future {
+        // Apart, so that they are put together, with another body, but once.
+        let (mut head, body) = request.into_parts();
+        if let Err(refusal) = self.guards.check(&head, &body, &self.conn) {
             self.shared.refused(self.conn.peer, refusal);
             return CountedFuture::Refused { refusal };
         }
-        let call = self.conn.begin(&request);
-        let peer = self.guards.proxies.peer(self.conn.peer, request.headers());
-        request.extensions_mut().insert(peer);
+        let call = self.conn.begin(&head.method, &head.uri);
+        let peer = self.guards.proxies.peer(self.conn.peer, &head.headers);
+        head.extensions.insert(peer);
         if let Some(identity) = self.conn.identity() {
-            request.extensions_mut().insert(identity.clone());
+            head.extensions.insert(identity.clone());
         }
-        let connects = *request.method() == Method::CONNECT;
+        let connects = head.method == Method::CONNECT;
+        let body = self.guards.body.watch(&head, body, &call, &self.shared);
+        let request = Request::from_parts(head, body);
         let mut service = self.inner.clone();
         // A stream is a task of its own, and what the service does, or how it
         // panics, is to be there; this is the connection's.
@@ -158,32 +160,22 @@ where
         }
         match self.project() {
             CountedProj::Served { reply, call, connects } => {
-                let mut reply = ready!(reply.poll(cx)).map_err(Into::into)?;
+                let reply = reply.poll(cx);
+                if call.as_ref().is_some_and(Call::exceeds) {
+                    return Poll::Ready(Ok(refused(Refusal::BodyTooLarge)));
+                }
+                let mut reply = ready!(reply).map_err(Into::into)?;
                 let mut call = call.take();
                 if let Some(call) = &mut call {
-                    call.theirs();
-                    let conn = call.conn();
-                    let status = reply.status();
-                    let switches = status == StatusCode::SWITCHING_PROTOCOLS
-                        || *connects && status.is_success();
-                    if conn.protocol() == Protocol::Http1 {
-                        if switches {
-                            conn.set_upgraded();
-                        } else if conn.is_last() {
-                            close(reply.headers_mut());
-                        }
+                    if call.conn().protocol() == Protocol::Http2 {
+                        call.theirs();
+                    } else {
+                        leave(call.conn(), &mut reply, *connects);
                     }
                 }
                 Poll::Ready(Ok(reply.map(|body| Reply::new(body, call))))
             }
-            CountedProj::Refused { refusal } => {
-                let mut response = refusal.response().map(|text| {
-                    let text = Bytes::from(text);
-                    Reply::Refused { text: Some(text) }
-                });
-                close(response.headers_mut());
-                Poll::Ready(Ok(response))
-            }
+            CountedProj::Refused { refusal } => Poll::Ready(Ok(refused(*refusal))),
             // hyper polls nothing that is done.
             CountedProj::Failed { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
@@ -191,6 +183,24 @@ where
             },
             CountedProj::Waiting { .. } => Poll::Pending,
         }
+    }
+}
+
+/// The reply that turns a request away.
+fn refused<B: Body>(refusal: Refusal) -> Response<Reply<B>> {
+    let mut response =
+        refusal.response().map(|text| Reply::Refused { text: Some(Bytes::from(text)) });
+    close(response.headers_mut());
+    response
+}
+
+/// Takes notice of what becomes of an HTTP/1 connection with this reply.
+fn leave<B>(conn: &Conn, reply: &mut Response<B>, connects: bool) {
+    let status = reply.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS || connects && status.is_success() {
+        conn.set_upgraded();
+    } else if conn.is_last() {
+        close(reply.headers_mut());
     }
 }
 

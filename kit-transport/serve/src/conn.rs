@@ -1,12 +1,13 @@
 //! What a connection's tasks share with each other and with the handle.
 
 use crate::{Greeted, Refusal, shared::Stats, slots::Slots, wire::Protocol};
+use http::{Method, Uri};
 use kit_endpoint::{Peer, TlsIdentity};
 use std::{
     io,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
     },
     task::{Poll, Waker},
     thread,
@@ -22,6 +23,8 @@ pub(crate) struct Conn {
     waker: OnceLock<Waker>,
     protocol: AtomicU8,
     identity: OnceLock<TlsIdentity>,
+    /// One that was right.
+    pub(crate) host: OnceLock<Box<[u8]>>,
     /// Bits, which the connection's own task alone writes.
     flags: AtomicU16,
     /// Why the peer is turned away.
@@ -34,6 +37,10 @@ pub(crate) struct Conn {
     begun: AtomicU64,
     /// Calls in flight.
     active: AtomicU32,
+    /// Whether there are excesses.
+    exceeds: AtomicBool,
+    /// Calls whose bodies were too large, and which have not heard it.
+    excesses: Mutex<Vec<u64>>,
 }
 
 /// The peer was waited for when we last looked: a part of a body is to come.
@@ -60,6 +67,9 @@ const LAST: u16 = 512;
 /// It is to end by a reset.
 const RESET: u16 = 1024;
 
+/// How many calls are remembered whose bodies were too large.
+const EXCESSES: usize = 256;
+
 /// One call in flight; it is over when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -67,6 +77,8 @@ pub(crate) struct Call {
     slot: usize,
     /// Odd while the peer has to take what it was given before it gets more.
     turn: u64,
+    /// Which of the connection's it is, from 1 on.
+    number: u64,
 }
 
 // ===== impl Conn =====
@@ -80,6 +92,7 @@ impl Conn {
             waker: OnceLock::new(),
             protocol: AtomicU8::new(0),
             identity: OnceLock::new(),
+            host: OnceLock::new(),
             flags: AtomicU16::new(0),
             refusal: OnceLock::new(),
             read: AtomicU64::new(0),
@@ -87,17 +100,42 @@ impl Conn {
             called: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             active: AtomicU32::new(0),
+            exceeds: AtomicBool::new(false),
+            excesses: Mutex::default(),
         }
     }
 
-    pub(crate) fn begin<B>(self: &Arc<Self>, request: &http::Request<B>) -> Call {
+    pub(crate) fn begin(self: &Arc<Self>, method: &Method, uri: &Uri) -> Call {
         let since = self.stats.millis(Instant::now());
-        let slot = self.slots.claim(request.method().as_str(), request.uri().path(), since);
+        let slot = self.slots.claim(method.as_str(), uri.path(), since);
         // Calls begin in the connection's task only, so nobody adds meanwhile.
-        self.called.store(self.called() + 1, Ordering::Relaxed);
+        let number = self.called() + 1;
+        self.called.store(number, Ordering::Relaxed);
         self.begun.store(since, Ordering::Relaxed);
         self.active.fetch_add(1, Ordering::Relaxed);
-        Call { conn: Arc::clone(self), slot, turn: 0 }
+        Call { conn: Arc::clone(self), slot, turn: 0, number }
+    }
+
+    /// Takes notice that the body of this call is too large.
+    pub(crate) fn exceed(&self, call: u64) {
+        let mut excesses = self.excesses();
+        // Of calls that were over before, nobody takes theirs away.
+        if excesses.len() == EXCESSES {
+            excesses.remove(0);
+        }
+        excesses.push(call);
+        self.exceeds.store(true, Ordering::Release);
+    }
+
+    fn excesses(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.excesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cold]
+    fn takes_excess(&self, call: u64) -> bool {
+        let mut excesses = self.excesses();
+        let at = excesses.iter().position(|known| *known == call);
+        at.map(|at| excesses.swap_remove(at)).is_some()
     }
 
     /// When the last call began, in milliseconds on the server's clock.
@@ -310,8 +348,18 @@ impl Conn {
 // ===== impl Call =====
 
 impl Call {
-    pub(crate) fn conn(&self) -> &Conn {
+    pub(crate) const fn conn(&self) -> &Arc<Conn> {
         &self.conn
+    }
+
+    /// Which of its connection's it is.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its body was too large, which is said once.
+    pub(crate) fn exceeds(&self) -> bool {
+        self.conn.exceeds.load(Ordering::Acquire) && self.conn.takes_excess(self.number)
     }
 
     /// The reply is with the service: it is asked for more.

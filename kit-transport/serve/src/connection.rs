@@ -41,6 +41,8 @@ pin_project! {
         timer: Sleep,
         // When the timer rings; `None` when it has.
         rings: Option<Instant>,
+        // It knows whom to wake: this task, which stays the same.
+        is_armed: bool,
         polled: bool,
         state: State,
         limits: Arc<Limits>,
@@ -134,6 +136,7 @@ impl<H> Connection<H> {
             http,
             timer: sleep_until(deadline.unwrap_or(now)),
             rings: deadline,
+            is_armed: false,
             polled: false,
             state,
             limits,
@@ -185,8 +188,13 @@ impl<H: GracefulConnection> Future for Connection<H> {
             if this.rings.is_none_or(|rings| rings > deadline) {
                 this.timer.as_mut().reset(deadline);
                 *this.rings = Some(deadline);
+                *this.is_armed = false;
             }
-            if this.timer.as_mut().poll(cx).is_pending() {
+            if *this.is_armed && !this.timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            *this.is_armed = this.timer.as_mut().poll(cx).is_pending();
+            if *this.is_armed {
                 return Poll::Pending;
             }
             if this.rings.take().is_some_and(|rang| rang < deadline) {
@@ -275,11 +283,14 @@ impl State {
         };
         let next = self.phase.next(seen);
         if next != self.phase || seen.called {
+            // A call that began since the last look, and is over, was short: its
+            // begin, rounded up, spares a look at the clock.
+            let now = || {
+                if seen.called { conn.stats.at(conn.begun() + 1) } else { Instant::now() }
+            };
             self.deadline = match next {
-                Phase::Waiting(Waiting::Close) if ends == Ends::Now => {
-                    Instant::now().checked_add(LINGER)
-                }
-                Phase::Waiting(waiting) => Instant::now().checked_add(waiting.limit(limits)),
+                Phase::Waiting(Waiting::Close) if ends == Ends::Now => now().checked_add(LINGER),
+                Phase::Waiting(waiting) => now().checked_add(waiting.limit(limits)),
                 Phase::Busy => None,
             };
             self.written = conn.written();

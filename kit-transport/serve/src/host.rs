@@ -1,7 +1,7 @@
 //! Which host a request is for (RFC 9112, section 3.2; RFC 9110, section 7.2).
 
-use http::{HeaderMap, Method, Uri, Version, header, uri::Authority};
-use std::fmt;
+use http::{Method, Uri, Version, header, request::Parts, uri::Authority};
+use std::{fmt, sync::OnceLock};
 
 /// What is wrong with the host that a request names.
 ///
@@ -31,13 +31,15 @@ pub enum HostFault {
 }
 
 /// Says what is wrong with the host of a request, if something is.
+///
+/// `known` is one that was right: each request of a connection names the same,
+/// most often.
 pub(crate) fn check(
-    method: &Method,
-    uri: &Uri,
-    version: Version,
-    headers: &HeaderMap,
+    head: &Parts,
+    known: &OnceLock<Box<[u8]>>,
     any_target: bool,
 ) -> Result<(), HostFault> {
+    let Parts { method, uri, version, headers, .. } = head;
     let path = uri.path();
     let connects = *method == Method::CONNECT;
     if !any_target && (connects || path == "*") {
@@ -57,11 +59,14 @@ pub(crate) fn check(
     }
     let Some(host) = host else {
         // HTTP/2 names it in the target; HTTP/1.0 need not name it.
-        let is_named = version >= Version::HTTP_2 && authority.is_some();
-        let may_lack = version < Version::HTTP_11;
+        let is_named = *version >= Version::HTTP_2 && authority.is_some();
+        let may_lack = *version < Version::HTTP_11;
         return if is_named || may_lack { Ok(()) } else { Err(HostFault::Missing) };
     };
-    valid(host.as_bytes())?;
+    if known.get().is_none_or(|known| **known != *host.as_bytes()) {
+        valid(host.as_bytes())?;
+        known.get_or_init(|| host.as_bytes().into());
+    }
     match authority {
         Some(authority) if !is_same(authority, host.as_bytes(), uri.scheme_str()) => {
             Err(HostFault::Mismatch)
@@ -156,7 +161,7 @@ impl std::error::Error for HostFault {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue, Request};
 
     fn of(
         method: &Method,
@@ -168,7 +173,10 @@ mod tests {
         for host in hosts {
             headers.append(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
         }
-        check(method, &target.parse().unwrap(), version, &headers, false)
+        let request = Request::builder().method(method).uri(target).version(version);
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        head.headers = headers;
+        check(&head, &OnceLock::new(), false)
     }
 
     fn get(host: &str) -> Result<(), HostFault> {
@@ -192,6 +200,22 @@ mod tests {
         }
         assert_eq!(get(""), Err(HostFault::Empty));
         assert_eq!(get(":80"), Err(HostFault::Empty));
+    }
+
+    #[test]
+    fn one_that_was_right_stays_right_and_makes_no_other_so() {
+        let known = OnceLock::new();
+        let check = |host: &str| {
+            let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
+            check(&request.into_parts().0, &known, false)
+        };
+        for _ in 0..2 {
+            assert_eq!(check("a.example"), Ok(()));
+            assert_eq!(check("b.example"), Ok(()));
+            assert_eq!(check("a/b"), Err(HostFault::Invalid));
+            assert_eq!(check("a.example/"), Err(HostFault::Invalid));
+        }
+        assert_eq!(&**known.get().unwrap(), b"a.example");
     }
 
     #[test]
@@ -222,7 +246,10 @@ mod tests {
         let of = |method: &Method, target: &str, any| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static("a:443"));
-            check(method, &target.parse().unwrap(), Version::HTTP_11, &headers, any)
+            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let (mut head, ()) = request.into_parts();
+            head.headers = headers;
+            check(&head, &OnceLock::new(), any)
         };
         for (method, target) in
             [(Method::CONNECT, "a:443"), (Method::OPTIONS, "*"), (Method::GET, "*")]

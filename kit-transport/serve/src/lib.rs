@@ -6,7 +6,7 @@
 //! a body one byte at a time, or that does not read its reply, is gone after
 //! 10 s; connections, heads and bodies have a size; a request that does not say
 //! clearly what host it is for is refused; a stop loses no request. Any
-//! `Service<http::Request<Incoming>>` will do: an `axum::Router`, tonic's
+//! `Service<http::Request<`[`Incoming`]`>>` will do: an `axum::Router`, tonic's
 //! `Routes`, both on one port, or a function. No other crate of the kit is
 //! needed.
 //!
@@ -14,8 +14,8 @@
 //!
 //! ```
 //! use http_body_util::Full;
-//! use hyper::body::{Bytes, Incoming};
-//! use kit_serve::Peer;
+//! use hyper::body::Bytes;
+//! use kit_serve::{Incoming, Peer};
 //! use std::{convert::Infallible, time::Duration};
 //! use tokio::net::TcpListener;
 //!
@@ -46,7 +46,7 @@
 //!
 //! Each connection is a task, owned by the loop: it ends with it. The task
 //! drives hyper, looks after each step at what the connection is waiting for,
-//! and keeps one timer for it. A request costs two looks at the clock, no lock
+//! and keeps one timer for it. A request costs one look at the clock, no lock
 //! and no allocation of ours, save the entry of its [`Peer`] in the extensions.
 //!
 //! ```text
@@ -78,7 +78,7 @@
 //! | [request line](Server::max_uri) | 8 KiB | RFC 9110 (section 4.1) asks for 8,000 bytes at least; nginx's `large_client_header_buffers` |
 //! | [head](Server::max_head) | 16 KiB | Node.js' and hyper's HTTP/2 header list |
 //! | [fields](Server::max_fields) of a head | 100 | hyper's, and Apache's `LimitRequestFields` |
-//! | [body](Server::max_body) that says its length | 30,000,000 bytes | Kestrel's `MaxRequestBodySize` |
+//! | [body](Server::max_body) | 30,000,000 bytes | Kestrel's `MaxRequestBodySize` |
 //! | [HTTP/2 streams](Server::max_streams) | 200 | hyper's; RFC 9113 asks for at least 100 |
 //! | [HTTP/2 resets](Server::max_pending_resets) not yet seen | 20 | h2's, since CVE-2023-44487 |
 //! | HTTP/2 frames that bring no work | 1,000, and 1,000 more in 10 s | a choice: h2 bounds what they take of memory, and answers them for ever |
@@ -141,6 +141,7 @@
 //! readiness before it is called; while it is not ready the request waits. To
 //! refuse instead, put a load-shed layer outside.
 
+mod body;
 mod call;
 mod conn;
 mod connection;
@@ -167,6 +168,7 @@ mod wire;
 #[cfg(all(feature = "listenfd", unix))]
 pub use self::inherited::Sockets;
 pub use self::{
+    body::{BodyError, Incoming},
     handle::{Cut, Handle, InFlight},
     host::HostFault,
     incident::Incident,

@@ -13,7 +13,7 @@ pub enum Waiting {
     Sniff,
     /// The rest of a request's head.
     Head,
-    /// More of a request's body, in HTTP/1.
+    /// More of a request's body.
     Body,
     /// The peer to take more of a reply.
     Reply,

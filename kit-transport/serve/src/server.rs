@@ -1,5 +1,6 @@
 use crate::{
-    Cut, Handle, Incident, Listener, Refusal,
+    Cut, Handle, Incident, Incoming, Listener, Refusal,
+    body::BodyLimits,
     call::{Counted, Guards},
     conn::Conn,
     connection::{Connection, Ended},
@@ -12,7 +13,6 @@ use crate::{
 };
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -72,7 +72,11 @@ where
         listener,
         service,
         limits: Limits::default(),
-        guards: Guards { any_target: false, max_body: MAX_BODY, proxies: Proxies::default() },
+        guards: Guards {
+            any_target: false,
+            body: BodyLimits { most: MAX_BODY, rate: Limits::default().body },
+            proxies: Proxies::default(),
+        },
         handle,
         commands,
         running,
@@ -127,19 +131,21 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Closes an HTTP/1 connection whose peer owes a body, and sends it slower
-    /// than `bytes` a second, when that has cost `patience`: 240 B/s and 10 s by
-    /// default, [`Duration::MAX`] for never.
+    /// Ends a body that its peer sends slower than `bytes` a second, when that
+    /// has cost `patience`: 240 B/s and 10 s by default, [`Duration::MAX`] for
+    /// never. Both are Kestrel's, but for its 5 s.
     ///
     /// Only the time counts in which the service waits for more of the body;
     /// each byte buys some back, up to `patience`. The service hears an error
-    /// in the body first, and has half a second to answer. Over HTTP/2 bodies
-    /// have no such rate, since a stream of requests may be silent: there the
-    /// deadline of the call bounds it.
+    /// in the body. Over HTTP/1 it has half a second then to answer, and the
+    /// connection is closed; over HTTP/2 the others of the connection go on.
     ///
-    /// Set it to never for bodies over HTTP/1 that are silent for long.
+    /// It is not for gRPC (`content-type: application/grpc`), whose streams may
+    /// be silent: the deadline of the call bounds them. Set it to never for other
+    /// bodies that are silent for long.
     pub const fn body_rate(mut self, bytes: u32, patience: Duration) -> Self {
         self.limits.body = Rate { bytes, patience };
+        self.guards.body.rate = self.limits.body;
         self
     }
 
@@ -237,12 +243,15 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Lets a body have so many bytes, if it says its length: 30,000,000 by
-    /// default, `u64::MAX` for any. More is answered with 413.
+    /// Lets a body have so many bytes: 30,000,000 by default, which is Kestrel's
+    /// limit, `u64::MAX` for any. More is answered with 413: at once when the
+    /// body says its length, else when so much of it was read, where the
+    /// service hears [`BodyError::TooLarge`](crate::BodyError::TooLarge).
     ///
-    /// Of a body that says no length only the service knows how much it wants.
+    /// It is not for gRPC over HTTP/2 (`content-type: application/grpc`), unless
+    /// a length is said: its messages have limits, and its streams need none.
     pub const fn max_body(mut self, bytes: u64) -> Self {
-        self.guards.max_body = bytes;
+        self.guards.body.most = bytes;
         self
     }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kit_serve::{Handle, Refusal, Server, serve};
+use kit_serve::{Handle, Incoming, Refusal, Server, serve};
 use pipes::{Net, Pipes, Said, closed, http2, reply, settle, start};
 use std::{
     convert::Infallible,
@@ -141,6 +141,115 @@ async fn a_body_that_says_it_is_too_large_is_413_and_its_sender_hears_it() {
     // All of it was taken, though nobody wants it.
     sending.await.unwrap().unwrap();
     assert_eq!(refusals(&handle, "body_too_large"), "1");
+}
+
+/// Sends bodies without a length, of parts of 100 bytes.
+fn chunked(parts: usize) -> Vec<u8> {
+    let mut bytes = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..parts {
+        bytes.extend(format!("64\r\n{}\r\n", "x".repeat(100)).into_bytes());
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_says_no_length_is_413_when_it_was_too_large() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes).max_body(1000));
+    let mut pipe = net.connect();
+    pipe.write_all(&chunked(10)).await.unwrap();
+    // Without a word of closing: it may send the next.
+    assert!(reply(&mut pipe).await.starts_with("HTTP/1.1 200 "));
+    pipe.write_all(&chunked(11)).await.unwrap();
+    let text = all(&mut pipe).await;
+    assert!(text.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{text}");
+    assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+    assert_eq!(refusals(&handle, "body_too_large"), "1");
+    assert_eq!(Said::of(&handle).0["serve_connection_errors_total"], "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_on_and_on_without_a_length_hears_413() {
+    let (net, pipes) = Net::new();
+    let _running = start(server(pipes).max_body(1000));
+    let (mut read, mut write) = tokio::io::split(net.connect_through(512));
+    let sending = tokio::spawn(async move { write.write_all(&chunked(1000)).await });
+    let mut text = String::new();
+    read.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+    sending.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_has_begun_to_answer_hears_that_a_body_is_too_large() {
+    let (net, pipes) = Net::new();
+    let echo = tower::service_fn(|request: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    });
+    let (handle, _running) = start(serve(pipes, echo).max_body(1000));
+    let mut pipe = net.connect_through(512);
+    let (mut read, mut write) = tokio::io::split(&mut pipe);
+    let sending = async { _ = write.write_all(&chunked(1000)).await };
+    let mut echoed = Vec::new();
+    let ((), read) = tokio::join!(sending, read.read_to_end(&mut echoed));
+    // Cut, so that nobody takes it for whole.
+    _ = read;
+    let echoed = String::from_utf8(echoed).unwrap();
+    assert!(echoed.starts_with("HTTP/1.1 200 ") && !echoed.ends_with("0\r\n\r\n"), "{echoed}");
+    assert_eq!(refusals(&handle, "body_too_large"), "1");
+}
+
+type Sender<B> = hyper::client::conn::http2::SendRequest<B>;
+
+async fn connected<B>(net: &Net) -> Sender<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(net.connect()))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// So many parts of 100 bytes, one a millisecond, whose sum is not told.
+fn parts(count: usize) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin {
+    let parts = futures_util::stream::iter(0..count).then(|_| async {
+        sleep(Duration::from_millis(1)).await;
+        Ok(Frame::data(Bytes::from_static(&[b'x'; 100])))
+    });
+    StreamBody::new(Box::pin(parts))
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http2_a_body_that_says_no_length_is_refused_and_no_other() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(server(pipes).max_body(1000));
+    let mut sender = connected(&net).await;
+    let mut post = |kind: &str, count| {
+        let request = Request::post("http://a/abc").header("content-type", kind);
+        sender.send_request(request.body(parts(count)).unwrap())
+    };
+    let replies =
+        (post("a/b", 11), post("a/b", 10), post("application/grpc", 1000), post("a/b", 9));
+    let (over, whole, grpc, less) = tokio::join!(replies.0, replies.1, replies.2, replies.3);
+    let statuses = [over, whole, grpc, less].map(|reply| reply.unwrap().status().as_u16());
+    assert_eq!(statuses, [413, 200, 200, 200]);
+    assert_eq!(refusals(&handle, "body_too_large"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_may_have_no_limit() {
+    let (net, pipes) = Net::new();
+    let _running = start(server(pipes).max_body(u64::MAX));
+    let mut pipe = net.connect();
+    pipe.write_all(&chunked(500)).await.unwrap();
+    assert!(reply(&mut pipe).await.starts_with("HTTP/1.1 200 "));
+    let mut sender = connected(&net).await;
+    let request = Request::post("http://a/abc").body(parts(500)).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]

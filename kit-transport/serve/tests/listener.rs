@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use kit_serve::{Bind, Incident, Inherited, Listener, Peer, Waiting, serve};
+use kit_serve::{Bind, Incident, Incoming, Inherited, Listener, Peer, Waiting, serve};
 use std::{
     convert::Infallible,
     future::IntoFuture,
@@ -215,9 +214,8 @@ async fn large(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
     Ok(Response::new(Full::from(vec![b'x'; 64 << 20])))
 }
 
-#[tokio::test]
-async fn a_peer_that_does_not_read_is_reset_so_that_the_system_holds_nothing_for_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// A peer of `listener` asks, and does not read.
+async fn is_reset(listener: impl Listener) {
     let server = serve(listener, tower::service_fn(large));
     let (tell, mut ended) = mpsc::unbounded_channel();
     let server = server.reply_rate(u32::MAX, Duration::from_millis(1));
@@ -236,4 +234,88 @@ async fn a_peer_that_does_not_read_is_reset_so_that_the_system_holds_nothing_for
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     handle.drain().await;
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_reset_so_that_the_system_holds_nothing_for_it() {
+    is_reset(TcpListener::bind("127.0.0.1:0").await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_goes_on_resets_a_peer_that_does_not_read_too() {
+    is_reset(Inherited::new(TcpListener::bind("127.0.0.1:0").await.unwrap())).await;
+}
+
+/// What a process finds when it starts. A test runs itself anew as that process,
+/// whose descriptor 0 is the socket: no other can be chosen without `unsafe`.
+#[cfg(all(feature = "listenfd", unix))]
+mod passed {
+    use kit_serve::{Listener, Sockets};
+    use std::{
+        env,
+        io::Read,
+        os::{
+            fd::OwnedFd,
+            unix::net::{UnixListener, UnixStream},
+        },
+        process::{Command, Stdio},
+    };
+    use tokio::io::AsyncWriteExt;
+
+    /// Set where the test is that process.
+    const PASSED: &str = "KIT_SERVE_TEST_PASSED";
+
+    fn is_passed() -> bool {
+        env::var_os(PASSED).is_some()
+    }
+
+    fn pass(socket: impl Into<OwnedFd>, test: &str) {
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test])
+            .envs([("LISTEN_FDS", "1"), ("LISTEN_FDS_FIRST_FD", "0"), (PASSED, "1")])
+            .env_remove("LISTEN_PID")
+            .stdin(Stdio::from(socket.into()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains(" 1 passed"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_is_taken_once_accepts_who_waits_and_goes_on() {
+        if is_passed() {
+            let mut sockets = Sockets::from_env();
+            assert_eq!(sockets.count(), 1);
+            sockets.tcp(0).unwrap_err();
+            let mut listener = sockets.unix(0).unwrap();
+            let taken = sockets.unix(0).unwrap_err().to_string();
+            assert_eq!(taken, "socket 0 is taken already");
+            let missing = sockets.unix(1).unwrap_err().to_string();
+            assert_eq!(missing, "there is no socket 1: LISTEN_FDS passed 1, from 0 on");
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            stream.write_all(peer.to_string().as_bytes()).await.unwrap();
+            assert!(!listener.stop(), "it is not the server's own");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passed");
+        let socket = UnixListener::bind(&path).unwrap();
+        let mut waits = UnixStream::connect(&path).unwrap();
+        pass(socket, "passed::a_unix_socket_is_taken_once_accepts_who_waits_and_goes_on");
+        let mut heard = String::new();
+        waits.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "unix");
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[tokio::test]
+    async fn a_unix_connection_is_no_listener() {
+        if is_passed() {
+            let said = Sockets::from_env().unix(0).unwrap_err().to_string();
+            assert_eq!(said, "socket 0 does not listen: systemd's unit needs Accept=no");
+            return;
+        }
+        let (one, _other) = UnixStream::pair().unwrap();
+        pass(one, "passed::a_unix_connection_is_no_listener");
+    }
 }

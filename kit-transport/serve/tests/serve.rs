@@ -7,14 +7,15 @@ mod pipes;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
-use kit_serve::{Handle, Incident, Peer, Server, Waiting, serve};
+use kit_serve::{Handle, Incident, Incoming, Peer, Server, Waiting, serve};
 use pipes::{Net, PREFACE, Said, about, closed, get, http2, reply, settle, start};
 use std::{
     convert::Infallible,
     future::IntoFuture,
     io,
+    panic::{UnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -406,6 +407,41 @@ async fn streams_over_the_limit_wait() {
     gate.open();
     for one in all {
         one.await.unwrap().unwrap();
+    }
+}
+
+/// What is said to a limit that can't be.
+fn refused(set: impl FnOnce() + UnwindSafe) -> &'static str {
+    catch_unwind(set).unwrap_err().downcast_ref::<&str>().unwrap()
+}
+
+#[test]
+fn a_frame_or_a_send_buffer_of_http2_that_cannot_be_is_refused_at_once() {
+    let server = || serve(Net::new().1, service!(Gate::new()));
+    for bytes in [0, (1 << 14) - 1, 1 << 24, u32::MAX] {
+        let said = refused(|| drop(server().max_frame(bytes)));
+        assert_eq!(said, "a frame has 16,384 to 16,777,215 bytes", "{bytes}");
+    }
+    // Where a number has 32 bits none is too large.
+    for bytes in [0, 1 << 32, u64::MAX].into_iter().flat_map(usize::try_from) {
+        let said = refused(|| drop(server().max_send_buffer(bytes)));
+        assert_eq!(said, "a buffer has 1 to 2^32-1 bytes", "{bytes}");
+    }
+}
+
+/// hyper and h2 have bounds of their own.
+#[tokio::test(start_paused = true)]
+async fn http2_is_served_with_the_least_and_the_most_of_a_frame_and_of_a_send_buffer() {
+    for (frame, buffer) in [(1 << 14, 1), ((1 << 24) - 1, u32::MAX)] {
+        let (net, pipes) = Net::new();
+        let server = serve(pipes, service!(Gate::new()))
+            .max_frame(frame)
+            .max_send_buffer(usize::try_from(buffer).unwrap());
+        let _running = start(server);
+        let (mut sender, connection) = http2(net.connect()).await;
+        let _connection = tokio::spawn(connection);
+        let reply = sender.send_request(get("/whole")).await.unwrap();
+        assert_eq!(reply.into_body().collect().await.unwrap().to_bytes(), "/whole");
     }
 }
 

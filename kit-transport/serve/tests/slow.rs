@@ -4,11 +4,12 @@
 mod pipes;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kit_serve::{Handle, Incident, serve};
+use kit_serve::{Handle, Incident, Incoming, serve};
 use pipes::{Net, Said, about, closed, get, http2, reply, settle, start};
 use std::{
     convert::Infallible,
@@ -316,6 +317,74 @@ async fn a_service_that_does_not_hear_that_the_body_is_late_is_cut() {
     let late = "connection of 192.0.2.7:4711 closed: waited too long for the body of a request";
     assert_eq!(*told.lock().unwrap(), [late]);
     assert!(took >= SECOND * 10 && took < SECOND * 11, "{took:?}");
+}
+
+/// A request over HTTP/2 with so many parts of `bytes`, one each `every`.
+fn dripping(kind: &str, parts: usize, bytes: usize, every: Duration) -> Request<Dripping> {
+    let parts = futures_util::stream::iter(0..parts).then(move |_| async move {
+        sleep(every).await;
+        Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; bytes])))
+    });
+    let request = Request::post("http://a/").header("content-type", kind);
+    request.body(StreamBody::new(parts.boxed())).unwrap()
+}
+
+type Dripping = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
+
+async fn text(response: hyper::Result<Response<hyper::body::Incoming>>) -> String {
+    let body = response.unwrap().into_body().collect().await.unwrap();
+    String::from_utf8(body.to_bytes().into()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http2_a_body_that_drips_ends_and_the_others_go_on() {
+    let (net, pipes) = Net::new();
+    let (handle, _running) = start(serve(pipes, tower::service_fn(measure)));
+    let io = TokioIo::new(net.connect());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let begun = Instant::now();
+    let slow = async |request: hyper::Result<_>| (text(request).await, begun.elapsed());
+    let drip = sender.send_request(dripping("a/b", 100, 1, SECOND));
+    let silent = sender.send_request(dripping("a/b", 1, 1, SECOND * 100));
+    // Slow, and as fast as it must be.
+    let steady = sender.send_request(dripping("a/b", 60, 240, SECOND));
+    let grpc = sender.send_request(dripping("application/grpc+proto", 3, 7, SECOND * 20));
+    let (drip, silent, steady, grpc) = tokio::join!(
+        async { slow(drip.await).await },
+        async { slow(silent.await).await },
+        async { slow(steady.await).await },
+        async { slow(grpc.await).await },
+    );
+    assert_eq!(drip.0, "error: the body comes too slowly");
+    // Ten bytes have bought 42 ms.
+    about(drip.1.saturating_sub(Duration::from_millis(42)), 10);
+    assert_eq!(silent.0, "error: the body comes too slowly");
+    about(silent.1, 10);
+    assert_eq!((&*steady.0, &*grpc.0), ("14400 bytes", "21 bytes"));
+    assert_eq!(timeouts(&handle, "body"), "2");
+    let again = sender.send_request(dripping("a/b", 1, 5, SECOND)).await;
+    assert_eq!(text(again).await, "5 bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http2_too_a_service_that_reads_late_is_no_fault_of_the_peer() {
+    let (net, pipes) = Net::new();
+    let service = tower::service_fn(|request: Request<Incoming>| async {
+        sleep(SECOND * 100).await;
+        measure(request).await
+    });
+    let (handle, _running) = start(serve(pipes, service).body_rate(240, SECOND * 3));
+    let io = TokioIo::new(net.connect());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = dripping("a/b", 2, 1, SECOND * 51);
+    assert_eq!(text(sender.send_request(request).await).await, "2 bytes");
+    let late = dripping("a/b", 2, 1, SECOND * 52);
+    assert!(text(sender.send_request(late).await).await.starts_with("error: "));
+    assert_eq!(timeouts(&handle, "body"), "1");
 }
 
 #[tokio::test(start_paused = true)]

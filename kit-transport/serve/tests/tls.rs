@@ -7,10 +7,9 @@ mod pipes;
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kit_serve::{
-    serve,
+    Incident, Incoming, Waiting, serve,
     tls::{Certificates, LoadError, Tls, TlsIdentity},
 };
 use pipes::{Net, Pipes, Said, about, closed, settle, start};
@@ -18,10 +17,12 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use std::{convert::Infallible, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, io, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
     time::{Instant, sleep},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -66,7 +67,7 @@ async fn connect(
     net: &Net,
     client: &TlsConnector,
     name: &'static str,
-) -> std::io::Result<TlsStream<DuplexStream>> {
+) -> io::Result<TlsStream<DuplexStream>> {
     client.connect(ServerName::try_from(name).unwrap(), net.connect()).await
 }
 
@@ -145,6 +146,30 @@ async fn a_short_reply_that_is_not_read_ends_after_10_s_too() {
     assert_eq!(Said::of(&handle).0["serve_timeouts_total{waiting=reply}"], "1");
 }
 
+#[tokio::test]
+async fn the_socket_under_tls_of_a_peer_that_does_not_read_is_reset() {
+    let listener = Tls::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), server());
+    let service = tower::service_fn(async |_: Request<Incoming>| {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![b'x'; 64 << 20])))
+    });
+    let (tell, mut ended) = mpsc::unbounded_channel();
+    let server = serve(listener, service).reply_rate(u32::MAX, Duration::from_millis(1));
+    let server = server.on_incident(move |incident| {
+        let is_late = matches!(incident, Incident::TimedOut { waiting: Waiting::Reply, .. });
+        tell.send(is_late).unwrap();
+    });
+    let (handle, _running) = start(server);
+    let (client, name) = (client(None, &[]), ServerName::try_from("localhost").unwrap());
+    let stream = TcpStream::connect(handle.local_addr().unwrap()).await.unwrap();
+    let mut stream = client.connect(name, stream).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    // It is told of when the connection is gone.
+    assert_eq!(ended.recv().await, Some(true));
+    let (mut under, _) = stream.into_inner();
+    let error = under.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
 /// Files that may be written over.
 fn copies(name: &str) -> (TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -205,7 +230,7 @@ async fn files_that_are_no_good_change_nothing() {
 async fn a_watch_tells_each_change_once() {
     let (_folder, chain, key) = copies("server");
     let certificates = Certificates::load(&chain, &key).unwrap();
-    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (told, mut heard) = mpsc::unbounded_channel();
     let watch = tokio::spawn({
         let certificates = certificates.clone();
         async move {

@@ -66,14 +66,14 @@ pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
     for flood in &FLOODS {
         let server = start("kit")?;
         for _ in 0..20 {
-            probe(&server).await?;
+            probe(server.address).await?;
         }
         let [idle, _] = server.memory()?;
         let (ends, longest) = probed(&server, attack(&server, flood)).await?;
         let ends = ends?;
         let [_, peak] = server.memory()?;
         // It has not outlived the attack by luck.
-        probe(&server).await?;
+        probe(server.address).await?;
         let fault = format!("HTTP/2, {}", flood.name);
         let said: Vec<_> = ends.iter().map(|(end, times)| format!("{end} ({times})")).collect();
         let said = if said.is_empty() { "not at all".to_owned() } else { said.join(", ") };

@@ -25,7 +25,7 @@ pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
         for http2 in [false, true] {
             let server = start(which)?;
             for _ in 0..20 {
-                probe(&server).await?;
+                probe(server.address).await?;
             }
             let [idle, _] = server.memory()?;
             let mut readers = JoinSet::new();
