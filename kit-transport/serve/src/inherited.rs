@@ -89,7 +89,11 @@ mod activation {
     /// # Ok(())
     /// # }
     /// ```
-    pub struct Sockets(ListenFd);
+    pub struct Sockets {
+        passed: ListenFd,
+        /// The places of those that were taken.
+        taken: Vec<usize>,
+    }
 
     // ===== impl Sockets =====
 
@@ -102,13 +106,20 @@ mod activation {
         /// the environment.
         #[must_use]
         pub fn from_env() -> Self {
-            Self(ListenFd::from_env())
+            Self { passed: ListenFd::from_env(), taken: Vec::new() }
         }
 
         /// Returns how many were passed, the taken ones among them.
         #[must_use]
         pub fn count(&self) -> usize {
-            self.0.len()
+            self.passed.len()
+        }
+
+        /// Returns the places of those that were not taken: nobody accepts who
+        /// comes to them, as a program should say at its start.
+        #[must_use]
+        pub fn left(&self) -> Vec<usize> {
+            (0..self.count()).filter(|at| !self.taken.contains(at)).collect()
         }
 
         /// Takes the TCP socket at this place, from 0 on.
@@ -121,9 +132,10 @@ mod activation {
         ///
         /// Outside a tokio runtime with I/O.
         pub fn tcp(&mut self, at: usize) -> io::Result<Inherited<TcpListener>> {
-            let taken = self.0.take_tcp_listener(at)?;
+            let taken = self.passed.take_tcp_listener(at)?;
             let socket = taken.ok_or_else(|| self.missing(at))?;
             listens(at, &socket)?;
+            self.taken.push(at);
             socket.set_nonblocking(true)?;
             TcpListener::from_std(socket).map(Inherited::new)
         }
@@ -138,9 +150,10 @@ mod activation {
         ///
         /// Outside a tokio runtime with I/O.
         pub fn unix(&mut self, at: usize) -> io::Result<Inherited<UnixListener>> {
-            let taken = self.0.take_unix_listener(at)?;
+            let taken = self.passed.take_unix_listener(at)?;
             let socket = taken.ok_or_else(|| self.missing(at))?;
             listens(at, &socket)?;
+            self.taken.push(at);
             socket.set_nonblocking(true)?;
             UnixListener::from_std(socket).map(Inherited::new)
         }
@@ -179,7 +192,8 @@ mod activation {
 
         #[test]
         fn a_socket_that_was_not_passed_is_named() {
-            let mut none = Sockets(ListenFd::empty());
+            let mut none = Sockets { passed: ListenFd::empty(), taken: Vec::new() };
+            assert_eq!(none.left(), []);
             let error = none.tcp(0).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
             let said = error.to_string();

@@ -287,7 +287,9 @@ mod passed {
             let mut sockets = Sockets::from_env();
             assert_eq!(sockets.count(), 1);
             sockets.tcp(0).unwrap_err();
+            assert_eq!(sockets.left(), [0]);
             let mut listener = sockets.unix(0).unwrap();
+            assert_eq!(sockets.left(), []);
             let taken = sockets.unix(0).unwrap_err().to_string();
             assert_eq!(taken, "socket 0 is taken already");
             let missing = sockets.unix(1).unwrap_err().to_string();
