@@ -23,6 +23,7 @@ pages! {
     "clients" Clients,
     "streams" Streams,
     "layers" Layers,
+    "auth" Auth,
     "metrics" Metrics,
     "discovery" Discovery,
     "running" Running,

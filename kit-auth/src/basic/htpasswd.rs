@@ -1,0 +1,374 @@
+use super::{BadHash, PasswordHash, User, Users, Workers};
+use crate::{Denied, Inspect, Inspector, Reason, Verdict};
+use arc_swap::ArcSwap;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    error::Error,
+    fmt, fs,
+    hash::BuildHasher,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::sleep;
+use zeroize::Zeroizing;
+
+/// Users out of a file, one a line: `name:hash`, as Apache's `htpasswd -B` writes it
+/// and nginx reads it. Clones share them.
+///
+/// The hashes are [`PasswordHash`]'s: bcrypt and argon2id. Empty lines and those that
+/// begin with `#` are skipped, and so is what follows a second colon. A file that has
+/// a line that is no good is no good, and [`LoadError`] names all of them. One without
+/// users is good: nobody gets in.
+///
+/// Passwords are checked by [`Workers`]. A name that nobody has is checked against the
+/// hash of another, always the same, and refused however that ends: it takes as long.
+///
+/// ```
+/// use kit_auth::basic::{Basic, Htpasswd, LoadError};
+///
+/// let users = Htpasswd::text(
+///     "# made by `htpasswd -nbB ada secret`
+///      ada:$2y$05$abcdefghijklmnopqrstuuIBGy2YO8YB7Nzlb3KTKmxrAyZcKQtNm",
+/// );
+/// # let users = Htpasswd::text("");
+/// let basic = Basic::new("orders", users?);
+/// # let _ = basic;
+/// # Ok::<_, LoadError>(())
+/// ```
+#[derive(Clone)]
+pub struct Htpasswd {
+    shared: Arc<Shared>,
+    workers: Workers,
+}
+
+struct Shared {
+    path: Option<PathBuf>,
+    current: ArcSwap<Content>,
+    /// What was read last, good or not.
+    read: Mutex<Vec<u8>>,
+}
+
+/// What the file has, or had.
+struct Content {
+    generation: u64,
+    users: HashMap<User, Arc<PasswordHash>>,
+    /// Against which those are checked who are not there.
+    hashes: Vec<Arc<PasswordHash>>,
+}
+
+/// The users are not to be had, or no good.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file can't be read.
+    #[non_exhaustive]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Lines are no good.
+    #[non_exhaustive]
+    Lines {
+        /// Of which file, if it is one.
+        path: Option<PathBuf>,
+        /// All of them.
+        lines: Vec<BadLine>,
+    },
+}
+
+/// A line that is no good. It holds nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BadLine {
+    /// Which one, counted from one.
+    pub number: usize,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wrong {
+    /// It is not UTF-8.
+    NotText,
+    /// It has no colon.
+    NoColon,
+    /// It has no name.
+    NoName,
+    /// The name has a control character, which Basic cannot carry.
+    Control,
+    /// The hash is not taken.
+    Hash(BadHash),
+    /// The name is there already.
+    #[non_exhaustive]
+    Twice {
+        /// In which line.
+        first: usize,
+    },
+}
+
+// ===== impl Htpasswd =====
+
+impl Htpasswd {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read, or lines of it are no good.
+    pub fn load(path: impl Into<PathBuf>) -> Result<Self, LoadError> {
+        let path = path.into();
+        let read = read(&path)?;
+        Self::of(read, Some(path))
+    }
+
+    /// Takes the text of such a file.
+    ///
+    /// # Errors
+    ///
+    /// When lines of it are no good.
+    pub fn text(text: impl Into<String>) -> Result<Self, LoadError> {
+        Self::of(text.into().into_bytes(), None)
+    }
+
+    fn of(read: Vec<u8>, path: Option<PathBuf>) -> Result<Self, LoadError> {
+        let users = HashMap::default();
+        let nothing = Content { generation: 0, users, hashes: Vec::new() };
+        let current = match nothing.followed_by(&read) {
+            Ok(content) => ArcSwap::from_pointee(content),
+            Err(lines) => return Err(LoadError::Lines { path, lines }),
+        };
+        let shared = Arc::new(Shared { path, current, read: Mutex::new(read) });
+        Ok(Self { shared, workers: Workers::default() })
+    }
+
+    /// Has passwords checked by `workers`, which others may have too.
+    #[must_use]
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Reads the file anew, and says whether it has changed: who is in it now gets
+    /// in, and nobody else, not even one whose password was being checked.
+    ///
+    /// It blocks for as long as reading a small file does. A file should be replaced
+    /// by renaming another, lest it be read when half of it is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); then the users of before stay. A file that has not
+    /// changed since is no error the second time.
+    pub fn reload(&self) -> Result<bool, LoadError> {
+        let Shared { path: Some(path), current, read: last } = &*self.shared else {
+            return Ok(false);
+        };
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(path)?;
+        if *last == read {
+            return Ok(false);
+        }
+        let content = current.load().followed_by(&read);
+        *last = read;
+        let wrong = |lines| LoadError::Lines { path: Some(path.clone()), lines };
+        current.store(Arc::new(content.map_err(wrong)?));
+        Ok(true)
+    }
+
+    /// Reads the file anew after each `interval`, and tells `hear` when it had
+    /// changed, for good or not. It never ends; dropping it ends it.
+    ///
+    /// It is compared by what it holds: Kubernetes replaces a mounted secret by a
+    /// link, whose times say nothing.
+    pub async fn watch(&self, interval: Duration, hear: impl Fn(Result<(), LoadError>)) {
+        let mut missing = false;
+        loop {
+            sleep(interval).await;
+            let read = match self.reload() {
+                Ok(false) => {
+                    missing = false;
+                    continue;
+                }
+                Ok(true) => Ok(()),
+                // Told once, as long as it is so.
+                Err(LoadError::File { .. }) if missing => continue,
+                Err(error) => Err(error),
+            };
+            missing = matches!(read, Err(LoadError::File { .. }));
+            hear(read);
+        }
+    }
+
+    /// Returns how many users there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.current.load().users.len()
+    }
+
+    /// Says whether there is none, and nobody gets in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Says whether a user is still there, with that password.
+    fn has(&self, user: &User, hash: &PasswordHash) -> bool {
+        self.shared.current.load().users.get(user).is_some_and(|now| **now == *hash)
+    }
+}
+
+impl Users for Htpasswd {
+    type Identity = User;
+
+    fn verify(&self, name: &str, password: &str) -> Verdict<User> {
+        let Some((user, hash)) = self.shared.current.load().find(name) else {
+            return Verdict::Absent;
+        };
+        let this = self.clone();
+        let password = Zeroizing::new(password.to_owned());
+        Verdict::later(async move {
+            let job = Arc::clone(&hash);
+            let is_right = this.workers.run(move || job.verify(&password)).await?;
+            user.filter(|user| is_right && this.has(user, &hash))
+                .ok_or_else(|| Denied::new(Reason::Invalid))
+        })
+    }
+
+    /// It is one more with each content that was read and is good.
+    fn generation(&self) -> u64 {
+        self.shared.current.load().generation
+    }
+}
+
+impl fmt::Debug for Htpasswd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Htpasswd")
+            .field("path", &self.shared.path)
+            .field("users", &self.len())
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says how many users there are, and what the workers do.
+impl Inspect for Htpasswd {
+    fn inspect(&self, inspector: &mut dyn Inspector) {
+        let users = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        inspector.gauge("auth_htpasswd_users", "Users that may come in.", &[], users.into());
+        self.workers.inspect(inspector);
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    fs::read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
+}
+
+// ===== impl Content =====
+
+impl Content {
+    /// Reads what is there now. Those who are not are checked as before, as far as
+    /// that can be.
+    fn followed_by(&self, read: &[u8]) -> Result<Self, Vec<BadLine>> {
+        let mut users = HashMap::with_hasher(self.users.hasher().clone());
+        let (mut hashes, mut firsts, mut wrongs) = (Vec::new(), HashMap::new(), Vec::new());
+        let read = read.strip_prefix(b"\xef\xbb\xbf").unwrap_or(read);
+        for (line, number) in read.split(|byte| *byte == b'\n').zip(1..) {
+            let user = match user(line) {
+                Ok(None) => continue,
+                Ok(Some((name, hash))) => match firsts.entry(name) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(number);
+                        hash.parse().map(|hash| (name, hash)).map_err(Wrong::Hash)
+                    }
+                    Entry::Occupied(first) => Err(Wrong::Twice { first: *first.get() }),
+                },
+                Err(wrong) => Err(wrong),
+            };
+            match user {
+                Ok((name, hash)) => {
+                    let hash: Arc<PasswordHash> = Arc::new(hash);
+                    hashes.push(Arc::clone(&hash));
+                    users.insert(User::new(name), hash);
+                }
+                Err(wrong) => wrongs.push(BadLine { number, wrong }),
+            }
+        }
+        let generation = self.generation + 1;
+        if wrongs.is_empty() { Ok(Self { generation, users, hashes }) } else { Err(wrongs) }
+    }
+
+    /// Returns the user, if there is one of that name, and what to check the password
+    /// against; nothing if there is no user at all.
+    fn find(&self, name: &str) -> Option<(Option<User>, Arc<PasswordHash>)> {
+        if let Some((user, hash)) = self.users.get_key_value(name) {
+            return Some((Some(user.clone()), Arc::clone(hash)));
+        }
+        let count = u64::try_from(self.hashes.len()).ok().filter(|count| *count > 0)?;
+        let at = usize::try_from(self.users.hasher().hash_one(name) % count).ok()?;
+        self.hashes.get(at).map(|hash| (None, Arc::clone(hash)))
+    }
+}
+
+/// Reads a line: the name and the hash, or nothing.
+fn user(line: &[u8]) -> Result<Option<(&str, &str)>, Wrong> {
+    let line = str::from_utf8(line).map_err(|_| Wrong::NotText)?.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let (name, rest) = line.split_once(':').ok_or(Wrong::NoColon)?;
+    let hash = rest.split_once(':').map_or(rest, |(hash, _)| hash).trim_end();
+    if name.is_empty() {
+        Err(Wrong::NoName)
+    } else if name.chars().any(char::is_control) {
+        Err(Wrong::Control)
+    } else {
+        Ok(Some((name, hash)))
+    }
+}
+
+// ===== impl LoadError =====
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => write!(f, "cannot read {}", path.display()),
+            Self::Lines { path, lines } => {
+                match path {
+                    Some(path) => write!(f, "{} is no good", path.display())?,
+                    None => f.write_str("the users are no good")?,
+                }
+                lines.iter().try_for_each(|BadLine { number, wrong }| {
+                    write!(f, "\nline {number}: {wrong}")
+                })
+            }
+        }
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File { error, .. } => Some(error),
+            Self::Lines { .. } => None,
+        }
+    }
+}
+
+// ===== impl Wrong =====
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotText => f.write_str("it is not UTF-8"),
+            Self::NoColon => f.write_str("it has no colon between a name and a hash"),
+            Self::NoName => f.write_str("it has no name"),
+            Self::Control => f.write_str("the name has a control character"),
+            Self::Hash(hash) => hash.fmt(f),
+            Self::Twice { first } => write!(f, "the name is in line {first} already"),
+        }
+    }
+}

@@ -1,0 +1,399 @@
+use super::{Algorithm, token::object};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    VerificationAlgorithm,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    AlgorithmFamily, DecodingKey, DecodingKeyKind, crypto::aws_lc::DEFAULT_PROVIDER,
+};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use std::{borrow::Cow, error::Error, fmt};
+
+/// The least that an RSA key has (RFC 7518, section 3.3).
+const LEAST_RSA_BITS: usize = 2048;
+/// The most that is verified with: what it costs grows by the square.
+const MOST_RSA_BITS: usize = 8192;
+
+/// A key that tokens are verified with, by one algorithm and no other.
+///
+/// Its `Debug` shows which it is, and nothing of the key.
+#[derive(Clone)]
+pub struct Key {
+    id: Option<Box<str>>,
+    algorithm: Algorithm,
+    decoding: DecodingKey,
+}
+
+/// A key that is none, or that nobody should trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadKey {
+    /// It is not JSON, or not a key of RFC 7517.
+    NotJwk,
+    /// It is not PEM, or has no public key of its algorithm's kind.
+    NotPem,
+    /// A value is not base64url without padding.
+    Base64,
+    /// It is for another kind of algorithm.
+    Algorithm,
+    /// It is a private key: only its public part belongs here.
+    Private,
+    /// An RSA key that has fewer bits than 2048, or more than 8192.
+    RsaBits(usize),
+    /// An RSA key whose exponent is even, or 1.
+    RsaExponent,
+    /// An RSA key made by a library whose keys can be factored (ROCA,
+    /// CVE-2017-15361).
+    Roca,
+    /// Its point is not on its curve.
+    Point,
+    /// A secret that is shorter than its algorithm's hash (RFC 7518, section
+    /// 3.2): so many bytes, and so many are needed.
+    ShortSecret {
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many it needs.
+        least: usize,
+    },
+}
+
+/// A key as JSON (RFC 7517), as far as it matters here.
+#[derive(Deserialize)]
+pub(super) struct Jwk<'a> {
+    #[serde(borrow)]
+    kty: Cow<'a, str>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    used_for: Option<String>,
+    key_ops: Option<Vec<String>>,
+    kid: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    k: Option<Secret>,
+    #[serde(default, deserialize_with = "is_there")]
+    d: bool,
+    #[serde(default, deserialize_with = "is_there")]
+    p: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Secret(String);
+
+/// What a key of a set is to us.
+pub(super) enum Use {
+    Verifies(Key),
+    /// It is for something else, or by an algorithm that we do not know (RFC
+    /// 7517, section 5, asks to leave it out).
+    Other,
+}
+
+pub(super) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+// ===== impl Key =====
+
+impl Key {
+    /// Takes a secret that both sides share, for HS256, HS384 or HS512.
+    ///
+    /// # Errors
+    ///
+    /// When the algorithm is another, or the secret is shorter than its hash.
+    pub fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, BadKey> {
+        let least = match algorithm {
+            Algorithm::HS256 => 32,
+            Algorithm::HS384 => 48,
+            Algorithm::HS512 => 64,
+            _ => return Err(BadKey::Algorithm),
+        };
+        if secret.len() < least {
+            return Err(BadKey::ShortSecret { bytes: secret.len(), least });
+        }
+        Ok(Self::new(algorithm, DecodingKey::from_secret(secret)))
+    }
+
+    /// Takes a public key out of PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none for the algorithm, or nobody should trust it.
+    pub fn pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, BadKey> {
+        if memmem(pem, b"PRIVATE KEY-----") {
+            return Err(BadKey::Private);
+        }
+        let key = match algorithm.family() {
+            AlgorithmFamily::Hmac => return Err(BadKey::Algorithm),
+            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
+            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
+            AlgorithmFamily::Ed => DecodingKey::from_ed_pem(pem),
+        };
+        let key = key.map_err(|_| BadKey::NotPem)?;
+        let bytes = key.try_get_as_bytes().map_err(|_| BadKey::NotPem)?;
+        match algorithm.family() {
+            AlgorithmFamily::Rsa => {
+                let (n, e) = (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(bytes)
+                    .map_err(|_| BadKey::NotPem)?;
+                rsa(&n, &e)?;
+            }
+            _ => point(algorithm, bytes)?,
+        }
+        Ok(Self::new(algorithm, key))
+    }
+
+    /// Takes one key as JSON (RFC 7517). Where it does not say its algorithm it is
+    /// for ES256 or ES384 by its curve, `EdDSA`, RS256, or HS256.
+    ///
+    /// # Errors
+    ///
+    /// When it is not for verifying by an algorithm that we know, or nobody should
+    /// trust it.
+    pub fn jwk(json: &str) -> Result<Self, BadKey> {
+        let jwk: Jwk<'_> = object(json.as_bytes()).ok_or(BadKey::NotJwk)?;
+        match jwk.read()? {
+            Use::Verifies(key) => Ok(key),
+            Use::Other => Err(BadKey::Algorithm),
+        }
+    }
+
+    const fn new(algorithm: Algorithm, decoding: DecodingKey) -> Self {
+        Self { id: None, algorithm, decoding }
+    }
+
+    /// Gives it an id: the `kid` of the tokens that it is for.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Returns its id.
+    #[must_use]
+    pub fn get_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns its algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        self.algorithm.family() == AlgorithmFamily::Hmac
+    }
+
+    /// Whether it is the same key, whatever it is called.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let same = match (self.decoding.kind(), other.decoding.kind()) {
+            (DecodingKeyKind::SecretOrDer(a), DecodingKeyKind::SecretOrDer(b)) => a == b,
+            (
+                DecodingKeyKind::RsaModulusExponent { n, e },
+                DecodingKeyKind::RsaModulusExponent { n: other_n, e: other_e },
+            ) => n == other_n && e == other_e,
+            _ => false,
+        };
+        same && self.algorithm == other.algorithm && self.id == other.id
+    }
+
+    /// Verifies a signature of a message.
+    pub(super) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+        // By name: the default of jsonwebtoken is a global, and may be none.
+        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.decoding);
+        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Jwk =====
+
+impl Jwk<'_> {
+    pub(super) fn id(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    pub(super) fn read(&self) -> Result<Use, BadKey> {
+        let verifies = |ops: &Vec<String>| ops.iter().any(|op| op == "verify");
+        if self.used_for.as_deref().is_some_and(|used_for| used_for != "sig")
+            || self.key_ops.as_ref().is_some_and(|ops| !verifies(ops))
+        {
+            return Ok(Use::Other);
+        }
+        let named = match &self.alg {
+            Some(name) => match name.parse::<Algorithm>() {
+                Ok(algorithm) => Some(algorithm),
+                Err(_) => return Ok(Use::Other),
+            },
+            None => None,
+        };
+        let usual = match (&*self.kty, self.crv.as_deref()) {
+            ("RSA", _) => Algorithm::RS256,
+            ("EC", Some("P-256")) => Algorithm::ES256,
+            ("EC", Some("P-384")) => Algorithm::ES384,
+            ("OKP", Some("Ed25519")) => Algorithm::EdDSA,
+            ("oct", _) => Algorithm::HS256,
+            // Curves and kinds that we do not know, but it says that it is of ours.
+            _ if named.is_some() => return Err(BadKey::Algorithm),
+            _ => return Ok(Use::Other),
+        };
+        let algorithm = named.unwrap_or(usual);
+        let fits = match algorithm.family() {
+            AlgorithmFamily::Ec => algorithm == usual,
+            family => family == usual.family(),
+        };
+        if !fits {
+            return Err(BadKey::Algorithm);
+        }
+        let is_secret = algorithm.family() == AlgorithmFamily::Hmac;
+        if !is_secret && (self.d || self.p) {
+            return Err(BadKey::Private);
+        }
+        let key = match algorithm.family() {
+            AlgorithmFamily::Hmac => {
+                let secret = self.k.as_ref().ok_or(BadKey::NotJwk)?;
+                Key::secret(algorithm, &base64url(&secret.0)?)?
+            }
+            AlgorithmFamily::Rsa => {
+                let (n, e) = (value(self.n.as_ref())?, value(self.e.as_ref())?);
+                rsa(&n, &e)?;
+                Key::new(algorithm, DecodingKey::from_rsa_raw_components(&n, &e))
+            }
+            AlgorithmFamily::Ec => {
+                let mut bytes = vec![4];
+                bytes.extend(value(self.x.as_ref())?);
+                bytes.extend(value(self.y.as_ref())?);
+                point(algorithm, &bytes)?;
+                Key::new(algorithm, DecodingKey::from_ec_der(&bytes))
+            }
+            AlgorithmFamily::Ed => {
+                let bytes = value(self.x.as_ref())?;
+                point(algorithm, &bytes)?;
+                Key::new(algorithm, DecodingKey::from_ed_der(&bytes))
+            }
+        };
+        Ok(Use::Verifies(match &self.kid {
+            Some(id) => key.id(&**id),
+            None => key,
+        }))
+    }
+}
+
+fn value(text: Option<&String>) -> Result<Vec<u8>, BadKey> {
+    base64url(text.ok_or(BadKey::NotJwk)?)
+}
+
+fn base64url(text: &str) -> Result<Vec<u8>, BadKey> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| BadKey::Base64)
+}
+
+fn memmem(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Fails if the point is not on the curve, or none.
+fn point(algorithm: Algorithm, bytes: &[u8]) -> Result<(), BadKey> {
+    let curve: &'static dyn VerificationAlgorithm = match algorithm {
+        Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
+        Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED,
+        _ => &ED25519,
+    };
+    // What is longer would be taken for another encoding of a key.
+    let length = match algorithm {
+        Algorithm::ES256 => 65,
+        Algorithm::ES384 => 97,
+        _ => 32,
+    };
+    if bytes.len() != length {
+        return Err(BadKey::Point);
+    }
+    ParsedPublicKey::new(curve, bytes).map(drop).map_err(|_| BadKey::Point)
+}
+
+/// Fails if nobody should trust the key.
+fn rsa(n: &[u8], e: &[u8]) -> Result<(), BadKey> {
+    let bits = bits(n);
+    if !(LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&bits) {
+        return Err(BadKey::RsaBits(bits));
+    }
+    let is_odd = e.last().is_some_and(|last| last & 1 == 1);
+    // More than 33 bits are no key's (and cost), fewer than two are one.
+    if !is_odd || !(2..=33).contains(&self::bits(e)) {
+        return Err(BadKey::RsaExponent);
+    }
+    if is_roca(n) { Err(BadKey::Roca) } else { Ok(()) }
+}
+
+/// How many bits the number has.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros).map_or(0, |first| (number.len() - zeros) * 8 - first.leading_zeros() as usize)
+}
+
+/// Says whether a modulus has the form by which Infineon's library made its
+/// primes: modulo each of these, both are powers of 65537, and so is their
+/// product (Nemec and others, *The Return of Coppersmith's Attack*, 2017). One
+/// made by chance is so once in 2^27.
+fn is_roca(n: &[u8]) -> bool {
+    const PRIMES: [u32; 17] =
+        [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    PRIMES.iter().all(|prime| {
+        let rest = n.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % prime);
+        let mut power = 1;
+        loop {
+            if power == rest {
+                return true;
+            }
+            power = power * 65537 % prime;
+            if power == 1 {
+                return false;
+            }
+        }
+    })
+}
+
+// ===== impl BadKey =====
+
+impl fmt::Display for BadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJwk => f.write_str("it is not a JSON Web Key"),
+            Self::NotPem => f.write_str("it is not a public key of its algorithm in PEM"),
+            Self::Base64 => f.write_str("a value of it is not base64url without padding"),
+            Self::Algorithm => f.write_str("it is not for its algorithm, or not for verifying"),
+            Self::Private => f.write_str("it is a private key: give its public part"),
+            Self::RsaBits(bits) => {
+                write!(f, "it is an RSA key of {bits} bits, and must have 2048 to 8192")
+            }
+            Self::RsaExponent => f.write_str("the exponent of the RSA key is not one"),
+            Self::Roca => f.write_str("it can be factored (ROCA): make another"),
+            Self::Point => f.write_str("its point is not on its curve"),
+            Self::ShortSecret { bytes, least } => {
+                write!(f, "it is a secret of {bytes} bytes, and needs {least}")
+            }
+        }
+    }
+}
+
+impl Error for BadKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_counted_from_the_first_that_is_set() {
+        assert_eq!([bits(&[]), bits(&[0, 0]), bits(&[1]), bits(&[0, 0x80, 0])], [0, 0, 1, 16]);
+    }
+}

@@ -1,0 +1,201 @@
+use super::{
+    Algorithm, BadKey, Key,
+    key::{Jwk, Use},
+    token::object,
+};
+use serde::Deserialize;
+use std::{error::Error, fmt};
+
+/// Keys that a token may be signed with.
+///
+/// A set holds either secrets or public keys: one that mixes them is refused, as
+/// is one with the same id twice, or with a key that nobody should trust.
+#[derive(Debug, Clone)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    left_out: usize,
+}
+
+/// A set of keys is not taken; each reason is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadKeySet(Vec<BadSet>);
+
+/// One reason why a set of keys is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadSet {
+    /// It is not JSON with a member `keys` (RFC 7517, section 5).
+    NotJwks,
+    /// It has no key to verify with.
+    Empty,
+    /// It has secrets beside public keys: a public key might pass for a secret.
+    Mixed,
+    /// Two keys have this id.
+    Duplicate(String),
+    /// A key, by its place from 0 on and its id, is no good.
+    #[non_exhaustive]
+    Key {
+        /// Its place.
+        at: usize,
+        /// Its id.
+        id: Option<String>,
+        /// What is wrong with it.
+        bad: BadKey,
+    },
+}
+
+/// Why there is no key for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoKey {
+    /// There is none of its id, or of its algorithm if it has no id.
+    Unknown,
+    /// The key of its id is for another algorithm.
+    Algorithm,
+    /// It says no id, and there are several.
+    Ambiguous,
+}
+
+#[derive(Deserialize)]
+struct Jwks<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a serde_json::value::RawValue>,
+}
+
+// ===== impl KeySet =====
+
+impl KeySet {
+    /// Makes a set of these keys.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, mixes secrets and public keys, or has an id twice.
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, BadKeySet> {
+        Self::checked(keys.into_iter().collect(), 0, Vec::new())
+    }
+
+    /// Reads a set as JSON (RFC 7517, section 5).
+    ///
+    /// Keys that are for something else than verifying, or by an algorithm that
+    /// we do not know, are left out, as the RFC asks.
+    ///
+    /// # Errors
+    ///
+    /// When it is not one, or as [`new`](Self::new), or a key is no good.
+    pub fn jwks(json: &[u8]) -> Result<Self, BadKeySet> {
+        let Some(jwks) = object::<Jwks<'_>>(json) else {
+            return Err(BadKeySet(vec![BadSet::NotJwks]));
+        };
+        let (mut keys, mut left_out, mut bad) = (Vec::new(), 0, Vec::new());
+        for (at, json) in jwks.keys.iter().enumerate() {
+            match object::<Jwk<'_>>(json.get().as_bytes()) {
+                Some(jwk) => match jwk.read() {
+                    Ok(Use::Verifies(key)) => keys.push(key),
+                    Ok(Use::Other) => left_out += 1,
+                    Err(why) => {
+                        let id = jwk.id().map(str::to_owned);
+                        bad.push(BadSet::Key { at, id, bad: why });
+                    }
+                },
+                None => bad.push(BadSet::Key { at, id: None, bad: BadKey::NotJwk }),
+            }
+        }
+        Self::checked(keys, left_out, bad)
+    }
+
+    fn checked(keys: Vec<Key>, left_out: usize, mut bad: Vec<BadSet>) -> Result<Self, BadKeySet> {
+        if keys.is_empty() && bad.is_empty() {
+            bad.push(BadSet::Empty);
+        }
+        if keys.iter().any(Key::is_secret) && !keys.iter().all(Key::is_secret) {
+            bad.push(BadSet::Mixed);
+        }
+        for (at, key) in keys.iter().enumerate() {
+            if let Some(id) = key.get_id()
+                && keys[..at].iter().any(|other| other.get_id() == Some(id))
+            {
+                bad.push(BadSet::Duplicate(id.to_owned()));
+            }
+        }
+        if bad.is_empty() { Ok(Self { keys, left_out }) } else { Err(BadKeySet(bad)) }
+    }
+
+    /// Returns the keys.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Returns how many keys of the JSON were left out, being for something else.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Finds the key of a token.
+    pub(super) fn find(&self, algorithm: Algorithm, id: Option<&str>) -> Result<&Key, NoKey> {
+        let Some(id) = id else {
+            let mut keys = self.keys.iter().filter(|key| key.algorithm() == algorithm);
+            return match (keys.next(), keys.next()) {
+                (Some(key), None) => Ok(key),
+                (None, _) => Err(NoKey::Unknown),
+                (Some(_), Some(_)) => Err(NoKey::Ambiguous),
+            };
+        };
+        // One key alone may have no id, though its tokens do.
+        let named = self.keys.iter().find(|key| key.get_id() == Some(id));
+        let only = || match &*self.keys {
+            [key] if key.get_id().is_none() => Some(key),
+            _ => None,
+        };
+        let key = named.or_else(only).ok_or(NoKey::Unknown)?;
+        if key.algorithm() == algorithm { Ok(key) } else { Err(NoKey::Algorithm) }
+    }
+
+    /// Whether it has the same keys.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.keys.len() == other.keys.len() && self.has_all_of(other)
+    }
+
+    /// Whether each key of the other is in this one: nothing was withdrawn.
+    pub(super) fn has_all_of(&self, other: &Self) -> bool {
+        other.keys.iter().all(|key| self.keys.iter().any(|own| own.is_as(key)))
+    }
+}
+
+// ===== impl BadKeySet =====
+
+impl BadKeySet {
+    /// Returns the reasons.
+    #[must_use]
+    pub fn reasons(&self) -> &[BadSet] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BadKeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the set of keys is not taken: ")?;
+        for (at, bad) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("; ")?;
+            }
+            bad.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for BadKeySet {}
+
+impl fmt::Display for BadSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJwks => f.write_str("it is not a JSON Web Key Set"),
+            Self::Empty => f.write_str("it has no key to verify with"),
+            Self::Mixed => f.write_str("it has secrets beside public keys: make a set of each"),
+            Self::Duplicate(id) => write!(f, "two keys have the id {id:?}"),
+            Self::Key { at, id: Some(id), bad } => write!(f, "key {at} ({id:?}): {bad}"),
+            Self::Key { at, id: None, bad } => write!(f, "key {at}: {bad}"),
+        }
+    }
+}

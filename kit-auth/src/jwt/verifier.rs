@@ -1,0 +1,340 @@
+use super::{
+    Claims, Keys, TokenError, Verified,
+    claims::{Registered, Seconds},
+    keys::Look,
+    token::{Token, object},
+};
+use crate::{
+    Authenticator, Denied, MAX_CREDENTIALS, Malformed, Presented, Reason, Verdict, cache::Cache,
+    challenge::Challenge,
+};
+use http::HeaderValue;
+use serde::de::DeserializeOwned;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub(super) const BEARER: &str = "Bearer";
+/// How far the clocks of two machines may differ that are kept right (NTP).
+const LEEWAY: Duration = Duration::from_secs(5);
+
+/// Knows who sends a request by its bearer token, a signed one (RFC 6750,
+/// RFC 7519).
+///
+/// See the [module](super) for what it checks.
+pub struct Verifier<C = Claims> {
+    keys: Keys,
+    policy: Arc<Policy>,
+    /// What was verified before, if that is remembered.
+    cache: Option<Cache<Verified<C>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Policy {
+    issuers: Vec<String>,
+    audiences: Vec<String>,
+    types: Vec<String>,
+    leeway: Duration,
+    max_age: Option<Duration>,
+    most: usize,
+    realm: Option<String>,
+    clock: fn() -> SystemTime,
+}
+
+// ===== impl Verifier =====
+
+impl Verifier {
+    /// Takes tokens that are signed with one of `keys`, made by `issuer` and for
+    /// `audience`.
+    pub fn new(
+        keys: impl Into<Keys>,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Self {
+        let policy = Policy {
+            issuers: vec![issuer.into()],
+            audiences: vec![audience.into()],
+            types: vec!["JWT".to_owned(), "at+jwt".to_owned()],
+            leeway: LEEWAY,
+            max_age: None,
+            most: MAX_CREDENTIALS,
+            realm: None,
+            clock: SystemTime::now,
+        };
+        Self { keys: keys.into(), policy: Arc::new(policy), cache: None }
+    }
+}
+
+impl<C> Verifier<C> {
+    /// Reads the claims as another type, which says by itself what must be there.
+    #[must_use]
+    pub fn claims<D>(self) -> Verifier<D> {
+        let cache = self.cache.map(|cache| Cache::new(cache.capacity()));
+        Verifier { keys: self.keys, policy: self.policy, cache }
+    }
+
+    /// Takes tokens of this issuer too.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.policy().issuers.push(issuer.into());
+        self
+    }
+
+    /// Takes tokens for this audience too.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.policy().audiences.push(audience.into());
+        self
+    }
+
+    /// Takes tokens of these types alone (`typ`; RFC 8725, section 3.11), whatever
+    /// their case, with or without `application/` before them: `JWT` and `at+jwt`
+    /// (RFC 9068) by default, for which one that says none is taken too. Of other
+    /// types each must be said.
+    #[must_use]
+    pub fn types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.policy().types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets the clock of who made a token differ by so much from ours: 5 s by
+    /// default.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.policy().leeway = leeway;
+        self
+    }
+
+    /// Takes no token that was made longer ago (`iat`, which must be there then):
+    /// any age by default, until it expires.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.policy().max_age = Some(age);
+        self
+    }
+
+    /// Lets a token have so many bytes: 8 KiB by default, which is the most.
+    #[must_use]
+    pub fn max_token(mut self, bytes: usize) -> Self {
+        self.policy().most = bytes;
+        self
+    }
+
+    /// Names what is protected, in the challenges.
+    #[must_use]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.policy().realm = Some(realm.into());
+        self
+    }
+
+    /// Tells the time by `clock`: the system's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: fn() -> SystemTime) -> Self {
+        self.policy().clock = clock;
+        self
+    }
+
+    /// Remembers about so many tokens that were verified, and spares what it costs
+    /// to verify them again: none by default.
+    ///
+    /// It keeps their claims and a keyed hash of them, nothing else; a token is
+    /// looked at anew when it has expired, and when a key was withdrawn, whichever.
+    #[must_use]
+    pub fn cache(mut self, tokens: usize) -> Self {
+        self.cache = Some(Cache::new(tokens));
+        self
+    }
+
+    fn policy(&mut self) -> &mut Policy {
+        Arc::make_mut(&mut self.policy)
+    }
+
+    /// Returns the keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+impl<C: DeserializeOwned> Verifier<C> {
+    /// Verifies a token.
+    ///
+    /// # Errors
+    ///
+    /// When it is not taken.
+    pub fn verify(&self, token: &str) -> Result<Verified<C>, TokenError> {
+        let Some(cache) = &self.cache else {
+            return self.policy.verify(&self.keys, token).map(|(claims, _)| claims);
+        };
+        // Before the keys are looked at: what is withdrawn meanwhile is not found.
+        let generation = self.keys.generation();
+        let tag = cache.tag(token.as_bytes());
+        if let Some(claims) = cache.get(tag, generation, (self.policy.clock)()) {
+            return Ok(claims);
+        }
+        let (claims, until) = self.policy.verify(&self.keys, token)?;
+        cache.put(tag, generation, until, Verified::clone(&claims));
+        Ok(claims)
+    }
+}
+
+impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
+    /// Asks for a key that is not known: it may be newer than those that are.
+    fn look(&self, token: &str) -> Verdict<Verified<C>> {
+        let unknown = || denied(TokenError::UnknownKey);
+        let unchecked =
+            || Denied::new(Reason::Unavailable).of(BEARER).because(TokenError::UnknownKey);
+        match self.keys.look() {
+            None | Some(Look::TooSoon) => Verdict::Known(Err(unknown())),
+            Some(Look::Failed) => Verdict::Known(Err(unchecked())),
+            Some(Look::Asked(over)) => {
+                let (keys, policy) = (self.keys.clone(), Arc::clone(&self.policy));
+                let token = token.to_owned();
+                Verdict::later(async move {
+                    let is_told = keys.looked(over).await;
+                    let verified = policy.verify(&keys, &token).map(|(claims, _)| claims);
+                    match verified {
+                        Err(TokenError::UnknownKey) if !is_told => Err(unchecked()),
+                        verified => verified.map_err(denied),
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl<C> Authenticator for Verifier<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    type Identity = Verified<C>;
+
+    fn authenticate(&self, presented: &Presented<'_>) -> Verdict<Verified<C>> {
+        let token = match presented.authorization(BEARER) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Verdict::Absent,
+            Err(malformed) => return Verdict::Known(Err(Denied::from(malformed).of(BEARER))),
+        };
+        match self.verify(token) {
+            Err(TokenError::UnknownKey) => self.look(token),
+            verified => Verdict::Known(verified.map_err(denied)),
+        }
+    }
+
+    fn challenge(&self, denied: &Denied, challenges: &mut Vec<HeaderValue>) {
+        challenges.push(challenge(self.policy.realm.as_deref(), denied));
+    }
+}
+
+impl<C> fmt::Debug for Verifier<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("keys", &self.keys)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the caller hears of it.
+pub(super) fn denied(error: TokenError) -> Denied {
+    let reason = match error {
+        TokenError::TooLong => Reason::Malformed(Malformed::TooLong),
+        TokenError::Parts => Reason::Malformed(Malformed::Syntax),
+        TokenError::NoKeys => Reason::Unavailable,
+        TokenError::Expired(_) => Reason::Expired,
+        TokenError::Early(_) => Reason::NotYetValid,
+        _ => Reason::Invalid,
+    };
+    Denied::new(reason).of(BEARER).because(error)
+}
+
+/// RFC 6750, section 3: nothing is said of an error to one who showed no token.
+fn challenge(realm: Option<&str>, denied: &Denied) -> HeaderValue {
+    let mut challenge = Challenge::new(BEARER);
+    if let Some(realm) = realm {
+        challenge = challenge.with("realm", realm);
+    }
+    if denied.scheme() == Some(BEARER) {
+        let error = match denied.reason() {
+            Reason::Malformed(_) => "invalid_request",
+            _ => "invalid_token",
+        };
+        challenge = challenge.with("error", error);
+        challenge = challenge.with("error_description", &denied.reason().to_string());
+    }
+    challenge.header()
+}
+
+// ===== impl Policy =====
+
+impl Policy {
+    /// Verifies a token; returns its claims, and until when they hold.
+    fn verify<C: DeserializeOwned>(
+        &self,
+        keys: &Keys,
+        token: &str,
+    ) -> Result<(Verified<C>, SystemTime), TokenError> {
+        if token.len() > self.most {
+            return Err(TokenError::TooLong);
+        }
+        let token = Token::read(token)?;
+        self.is_of_a_type(token.header.kind.as_deref())?;
+        keys.with(token.header.algorithm, token.header.key.as_deref(), |key| {
+            let is_right = key.verifies(token.message, &token.signature);
+            if is_right { Ok(()) } else { Err(TokenError::Signature) }
+        })?;
+        let payload = token.payload()?;
+        let registered: Registered<'_> = object(&payload).ok_or(TokenError::Claims)?;
+        let expires = self.holds(&registered)?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| TokenError::Claims)?;
+        Ok((Verified::new(claims), expires))
+    }
+
+    fn is_of_a_type(&self, kind: Option<&str>) -> Result<(), TokenError> {
+        fn bare(kind: &str) -> &str {
+            match kind.split_at_checked("application/".len()) {
+                Some((start, rest)) if start.eq_ignore_ascii_case("application/") => rest,
+                _ => kind,
+            }
+        }
+        let kind = bare(kind.unwrap_or("JWT"));
+        let is_taken = self.types.iter().any(|known| bare(known).eq_ignore_ascii_case(kind));
+        if is_taken { Ok(()) } else { Err(TokenError::Type) }
+    }
+
+    /// Says until when the claims hold, without leeway, if they do.
+    fn holds(&self, claims: &Registered<'_>) -> Result<SystemTime, TokenError> {
+        let issuer = claims.iss.as_ref().ok_or(TokenError::Missing("iss"))?;
+        if !self.issuers.iter().any(|known| *known == issuer.0) {
+            return Err(TokenError::Issuer);
+        }
+        let audience = claims.aud.as_ref().ok_or(TokenError::Missing("aud"))?;
+        if !self.audiences.iter().any(|own| audience.has(own)) {
+            return Err(TokenError::Audience);
+        }
+        let expires = claims.exp.ok_or(TokenError::Missing("exp"))?.0;
+        let now = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let last = expires.saturating_add(self.leeway);
+        if now >= last {
+            return Err(TokenError::Expired(now.saturating_sub(expires)));
+        }
+        let begins = [claims.nbf, claims.iat].into_iter().flatten().max();
+        let ahead = begins.map_or(Duration::ZERO, |Seconds(begins)| begins.saturating_sub(now));
+        if ahead > self.leeway {
+            return Err(TokenError::Early(ahead));
+        }
+        let mut holds = expires;
+        if let Some(age) = self.max_age {
+            let Seconds(made) = claims.iat.ok_or(TokenError::Missing("iat"))?;
+            if now >= made.saturating_add(age).saturating_add(self.leeway) {
+                return Err(TokenError::TooOld);
+            }
+            holds = holds.min(made.saturating_add(age));
+        }
+        // What no clock shows is never.
+        let never = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX) * 100);
+        Ok(SystemTime::UNIX_EPOCH.checked_add(holds).unwrap_or(never))
+    }
+}
