@@ -9,6 +9,7 @@
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod auth;
 mod count;
 mod layers;
 mod program;
@@ -30,7 +31,7 @@ struct Row {
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    // `-- requests`, `-- layers` or `-- sd` takes a part of the table, `-- requests
+    // `-- requests`, `-- layers`, `-- sd` or `-- auth` takes a part of the table, `-- requests
     // "gRPC client"` some rows of it; cargo adds flags.
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let (part, only) = (args.next(), args.next());
@@ -44,6 +45,9 @@ fn main() -> Result<ExitCode, BoxError> {
     }
     if wanted("sd") {
         rows.extend(sd::rows()?);
+    }
+    if wanted("auth") {
+        rows.extend(auth::rows()?);
     }
     println!("| what | ours | bare | measured | bar | |");
     println!("|---|---|---|---|---|---|");

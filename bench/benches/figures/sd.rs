@@ -134,7 +134,7 @@ fn unit(nanoseconds: f64) -> String {
     }
 }
 
-fn said(command: &mut Command) -> Result<String, BoxError> {
+pub(crate) fn said(command: &mut Command) -> Result<String, BoxError> {
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("{command:?} ended with {}", output.status).into());

@@ -14,10 +14,12 @@
 )]
 
 mod address;
+mod credentials;
 mod deadline;
 mod events;
 mod fault;
 mod json_lines;
+mod jwks;
 mod negotiate;
 #[path = "../../../kit-metrics/tests/page/mod.rs"]
 mod page;
@@ -27,25 +29,28 @@ mod propagation;
 mod request_id;
 mod status;
 mod template;
+mod token;
 mod trailers;
 mod urlencoded;
 
 pub use self::{
-    address::address, deadline::deadline, events::events, json_lines::json_lines,
-    negotiate::negotiate, problem::problem, prometheus::prometheus, propagation::propagation,
-    request_id::request_id, status::status, template::template, trailers::trailers,
-    urlencoded::urlencoded,
+    address::address, credentials::credentials, deadline::deadline, events::events,
+    json_lines::json_lines, jwks::jwks, negotiate::negotiate, problem::problem,
+    prometheus::prometheus, propagation::propagation, request_id::request_id, status::status,
+    template::template, token::token, trailers::trailers, urlencoded::urlencoded,
 };
 
 /// A property of any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its corpus.
-pub const ALL: [(&str, Property); 13] = [
+pub const ALL: [(&str, Property); 16] = [
     ("address", address),
+    ("credentials", credentials),
     ("deadline", deadline),
     ("events", events),
     ("json_lines", json_lines),
+    ("jwks", jwks),
     ("negotiate", negotiate),
     ("problem", problem),
     ("prometheus", prometheus),
@@ -53,6 +58,7 @@ pub const ALL: [(&str, Property); 13] = [
     ("request_id", request_id),
     ("status", status),
     ("template", template),
+    ("token", token),
     ("trailers", trailers),
     ("urlencoded", urlencoded),
 ];
