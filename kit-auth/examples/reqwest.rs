@@ -1,13 +1,14 @@
 //! A reqwest client that says who it is: each request has its credentials.
 
-use http::{HeaderValue, header::AUTHORIZATION};
-use reqwest::{Client, Method, Request};
+use http::Request;
+use kit_auth::client::{CredentialLayer, bearer};
+use reqwest::Client;
 use std::{
     io::{self, BufRead, BufReader, Write},
     net::TcpListener,
     thread,
 };
-use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 
 /// Answers one request with the credentials that it shows.
 fn echo(listener: &TcpListener) -> io::Result<()> {
@@ -28,21 +29,20 @@ fn echo(listener: &TcpListener) -> io::Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let url = format!("http://{}/", listener.local_addr()?).parse()?;
+    let url = format!("http://{}/", listener.local_addr()?);
     let server = thread::spawn(move || echo(&listener));
 
-    let mut token = HeaderValue::from_static("Bearer t-1234");
-    token.set_sensitive(true);
     // No proxy, whatever the environment says: the port is this machine's.
     let client = Client::builder().no_proxy().build()?;
     let client = ServiceBuilder::new()
-        .map_request(move |mut request: Request| {
-            request.headers_mut().insert(AUTHORIZATION, token.clone());
-            request
-        })
-        .service(client);
+        .layer(CredentialLayer::new(bearer("t-1234")?))
+        // reqwest takes its requests from those of `http`.
+        .service(service_fn(move |request: Request<String>| {
+            let client = client.clone();
+            async move { Ok::<_, BoxError>(client.execute(request.try_into()?).await?) }
+        }));
 
-    let reply = client.oneshot(Request::new(Method::GET, url)).await?;
+    let reply = client.oneshot(Request::get(url).body(String::new())?).await?;
     assert_eq!(reply.text().await?, "Bearer t-1234");
     server.join().map_err(|_| "the server panicked")??;
     Ok(())

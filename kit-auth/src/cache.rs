@@ -45,6 +45,7 @@ impl<V: Clone> Cache<V> {
     }
 
     /// Returns how many it remembers.
+    #[cfg(any(feature = "jwt", test))]
     pub(crate) const fn capacity(&self) -> usize {
         self.places.len() * WAYS
     }

@@ -82,7 +82,7 @@ mod authenticator;
 pub mod authorize;
 #[cfg(feature = "basic")]
 pub mod basic;
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "basic", feature = "jwt"))]
 mod cache;
 pub mod certificate;
 mod challenge;

@@ -25,7 +25,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, crypto::sign};
 use kit_auth::jwt::{Algorithm, Claims, Key, KeySet, TokenError, Verified, Verifier};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime},
+};
 
 const ISSUER: &str = "https://login.example";
 const AUDIENCE: &str = "greeter";
@@ -149,7 +152,7 @@ fn headed(header: impl AsRef<[u8]>) -> String {
 }
 
 /// A token with these claims, signed with the quickest key.
-fn claiming(claims: impl ToString) -> String {
+fn claiming(claims: impl Display) -> String {
     let header = header(Algorithm::EdDSA).to_string();
     signed(Algorithm::EdDSA, header, claims.to_string())
 }

@@ -10,7 +10,9 @@
 //! - `KIT_ETCD_TLS_ADDR`: host and port of an etcd that speaks TLS with those who have a certificate,
 //! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
 //! - `KIT_CURL`: curl,
-//! - `KIT_PROMTOOL`: Prometheus' promtool.
+//! - `KIT_PROMTOOL`: Prometheus' promtool,
+//! - `KIT_WYCHEPROOF`: the folder of Wycheproof's vectors, which lies beside this project; where it does not, their
+//!   tests are left out.
 
 use std::{
     ffi::OsString,
@@ -42,6 +44,9 @@ const FOLDER: &str = "target/xtask";
 const PROMETHEUS: &str = "target/tools/prometheus";
 /// A release with promtool 2.42; Debian's older ones serve as well.
 const PROMETHEUS_SUITE: &str = "bookworm";
+const VECTORS: &str = "../shared/vectors";
+/// The program whose tests need them.
+const OF_VECTORS: &str = "kit-auth/vectors";
 
 pub(crate) fn test() -> Result {
     let bounds = Bounds::listen(RUN)?;
@@ -54,6 +59,7 @@ pub(crate) fn test() -> Result {
         Ok(())
     });
 
+    let (vectors, left_out) = step("wycheproof", || vectors(Path::new(VECTORS), &mut tests))?;
     let programs = step("python", || python::provide(&bounds))?;
     let linted = deploy::lint_with(&programs, &bounds);
     let curl = step("curl", || apt::provide("curl", "curl"))?;
@@ -88,7 +94,7 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {addresses}, by TLS on {tls_address}", program.display());
         Ok((etcd, tls))
     })?;
-    let environment: [(&str, OsString); 8] = [
+    let environment: [(&str, OsString); 9] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
         ("KIT_CONSUL_CLUSTER", cluster.servers().into()),
@@ -97,6 +103,7 @@ pub(crate) fn test() -> Result {
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
         ("KIT_PROMTOOL", promtool.into()),
+        ("KIT_WYCHEPROOF", vectors.into()),
     ];
 
     println!("==> {} live tests", tests.len());
@@ -113,7 +120,7 @@ pub(crate) fn test() -> Result {
         bounds.check()?;
     }
     drop((consul, cluster, etcd, etcd_tls));
-    println!("{} passed, {} failed", tests.len() - failed.len(), failed.len());
+    println!("{} passed, {} failed, {left_out} left out", tests.len() - failed.len(), failed.len());
     linted?;
     adapted?;
     if failed.is_empty() {
@@ -141,7 +148,25 @@ struct Test {
 
 /// The tests of the workspace, with what a plain `cargo test` leaves out, since its build wants protoc.
 fn workspace() -> Command {
-    cargo(["test", "--workspace", "--features", "kit-sd/etcd-tls,greeter/etcd"])
+    cargo(["test", "--workspace", "--features", "kit-sd/etcd-tls,greeter/etcd,kit-auth/jwt"])
+}
+
+/// Finds Wycheproof's vectors, or leaves out the tests that need them: says where they are, and how many.
+fn vectors(folder: &Path, tests: &mut Vec<Test>) -> Result<(PathBuf, usize)> {
+    let all = tests.len();
+    let needs = |test: &Test| test.binary.name == OF_VECTORS;
+    if let Ok(folder) = fs::canonicalize(folder) {
+        // Nothing found would look like all is well.
+        if !tests.iter().any(needs) {
+            return Err(format!("no test of {OF_VECTORS} is ignored: they are gone").into());
+        }
+        println!("the vectors are in {}", folder.display());
+        return Ok((folder, 0));
+    }
+    tests.retain(|test| !needs(test));
+    let left_out = all - tests.len();
+    println!("{} is not there: {left_out} tests of {OF_VECTORS} are left out", folder.display());
+    Ok((PathBuf::new(), left_out))
 }
 
 /// Builds what a `cargo test` would run, and lists the live tests in there.
@@ -254,6 +279,26 @@ mod tests {
             folder: "/w/kit-sd".into(),
         };
         assert_eq!(binaries(messages).unwrap(), [expected]);
+    }
+
+    #[test]
+    fn without_vectors_their_tests_are_left_out() {
+        let test = |binary: &str| Test {
+            binary: Binary {
+                name: binary.to_owned(),
+                program: PathBuf::new(),
+                folder: PathBuf::new(),
+            },
+            name: "is_right".to_owned(),
+        };
+        let all = || vec![test("kit-auth/jwt"), test(OF_VECTORS), test(OF_VECTORS)];
+        let mut tests = all();
+        assert_eq!(vectors(Path::new("is not there"), &mut tests).unwrap().1, 2);
+        assert_eq!(tests.iter().map(Test::title).collect::<Vec<_>>(), ["kit-auth/jwt is_right"]);
+        vectors(Path::new("."), &mut tests).unwrap_err();
+        let mut tests = all();
+        assert_eq!(vectors(Path::new("."), &mut tests).unwrap().1, 0);
+        assert_eq!(tests.len(), 3);
     }
 
     #[test]

@@ -1,7 +1,14 @@
 use super::{Users, credentials};
-use crate::{Authenticator, Denied, Malformed, Presented, Reason, Verdict, challenge::Challenge};
+use crate::{
+    Authenticator, Denied, Malformed, Presented, Reason, Verdict, cache::Cache,
+    challenge::Challenge,
+};
 use http::HeaderValue;
-use std::fmt;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 const SCHEME: &str = "Basic";
 
@@ -24,19 +31,39 @@ const SCHEME: &str = "Basic";
 /// (A function that compares passwords by `==` tells by its time how much of one is
 /// right; [`StaticUsers`](super::StaticUsers) does not.)
 #[derive(Clone)]
-pub struct Basic<U> {
+pub struct Basic<U: Users> {
     users: U,
     challenge: HeaderValue,
+    memory: Option<Memory<U::Identity>>,
+}
+
+/// Who was right a moment ago.
+#[derive(Clone)]
+struct Memory<I> {
+    cache: Arc<Cache<I>>,
+    lasts: Duration,
 }
 
 // ===== impl Basic =====
 
-impl<U> Basic<U> {
+impl<U: Users> Basic<U> {
     /// Asks `users`. Clients are told the `realm`, as far as it is ASCII: which
     /// passwords it is that are asked for (RFC 9110, section 11.5).
     pub fn new(realm: &str, users: U) -> Self {
         let challenge = Challenge::new(SCHEME).with("realm", realm).with("charset", "UTF-8");
-        Self { users, challenge: challenge.header() }
+        Self { users, challenge: challenge.header(), memory: None }
+    }
+
+    /// Remembers about so many pairs of a name and a password that were right, and
+    /// for how long, which spares a slow hash: none by default.
+    ///
+    /// It keeps who it was and a keyed hash of the pair, nothing else. A pair is
+    /// looked at anew when its time is over, and when the users have
+    /// [changed](Users::generation).
+    #[must_use]
+    pub fn cache(mut self, pairs: usize, lasts: Duration) -> Self {
+        self.memory = Some(Memory { cache: Arc::new(Cache::new(pairs)), lasts });
+        self
     }
 
     /// Returns what knows the users.
@@ -54,19 +81,56 @@ impl<U: Users> Authenticator for Basic<U> {
             Ok(None) => return Verdict::Absent,
             Err(malformed) => return Verdict::Known(Err(unreadable(malformed))),
         };
+        // Before the users are asked: who is taken away meanwhile is not found.
+        let generation = self.users.generation();
+        let memory = self.memory.as_ref().map(|memory| memory.of(token, generation));
+        if let Some(known) = memory.as_ref().and_then(Remembered::get) {
+            return Verdict::Known(Ok(known));
+        }
+        let keep = move |known: Result<U::Identity, Denied>| {
+            if let (Some(memory), Ok(known)) = (memory, &known) {
+                memory.put(known.clone());
+            }
+            known.map_err(of_basic)
+        };
         let verify = |name: &str, password: &str| self.users.verify(name, password);
         match credentials::read(token, verify) {
             Ok(Verdict::Absent) => Verdict::Known(Err(of_basic(Denied::new(Reason::Invalid)))),
-            Ok(Verdict::Known(known)) => Verdict::Known(known.map_err(of_basic)),
-            Ok(Verdict::Later(later)) => {
-                Verdict::later(async move { later.await.map_err(of_basic) })
-            }
+            Ok(Verdict::Known(known)) => Verdict::Known(keep(known)),
+            Ok(Verdict::Later(later)) => Verdict::later(async move { keep(later.await) }),
             Err(malformed) => Verdict::Known(Err(unreadable(malformed))),
         }
     }
 
     fn challenge(&self, _: &Denied, challenges: &mut Vec<HeaderValue>) {
         challenges.push(self.challenge.clone());
+    }
+}
+
+// ===== impl Memory =====
+
+/// What is remembered of one pair.
+struct Remembered<I> {
+    memory: Memory<I>,
+    tag: u128,
+    generation: u64,
+}
+
+impl<I: Clone> Memory<I> {
+    fn of(&self, token: &str, generation: u64) -> Remembered<I> {
+        Remembered { memory: self.clone(), tag: self.cache.tag(token.as_bytes()), generation }
+    }
+}
+
+impl<I: Clone> Remembered<I> {
+    fn get(&self) -> Option<I> {
+        self.memory.cache.get(self.tag, self.generation, SystemTime::now())
+    }
+
+    fn put(self, known: I) {
+        if let Some(until) = SystemTime::now().checked_add(self.memory.lasts) {
+            self.memory.cache.put(self.tag, self.generation, until, known);
+        }
     }
 }
 
@@ -82,11 +146,11 @@ fn unreadable(malformed: Malformed) -> Denied {
     }
 }
 
-impl<U: fmt::Debug> fmt::Debug for Basic<U> {
+impl<U: Users + fmt::Debug> fmt::Debug for Basic<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Basic")
             .field("users", &self.users)
             .field("challenge", &self.challenge)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

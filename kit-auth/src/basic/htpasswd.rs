@@ -29,11 +29,11 @@ use zeroize::Zeroizing;
 /// use kit_auth::basic::{Basic, Htpasswd, LoadError};
 ///
 /// let users = Htpasswd::text(
-///     "# made by `htpasswd -nbB ada secret`
-///      ada:$2y$05$abcdefghijklmnopqrstuuIBGy2YO8YB7Nzlb3KTKmxrAyZcKQtNm",
-/// );
-/// # let users = Htpasswd::text("");
-/// let basic = Basic::new("orders", users?);
+///     "# by `htpasswd -nbB ada secret`
+///      ada:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+/// )?;
+/// assert_eq!(users.len(), 1);
+/// let basic = Basic::new("orders", users);
 /// # let _ = basic;
 /// # Ok::<_, LoadError>(())
 /// ```
@@ -341,9 +341,9 @@ impl fmt::Display for LoadError {
                     Some(path) => write!(f, "{} is no good", path.display())?,
                     None => f.write_str("the users are no good")?,
                 }
-                lines.iter().try_for_each(|BadLine { number, wrong }| {
-                    write!(f, "\nline {number}: {wrong}")
-                })
+                lines
+                    .iter()
+                    .try_for_each(|BadLine { number, wrong }| write!(f, "\nline {number}: {wrong}"))
             }
         }
     }
@@ -370,5 +370,60 @@ impl fmt::Display for Wrong {
             Self::Hash(hash) => hash.fmt(f),
             Self::Twice { first } => write!(f, "the name is in line {first} already"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const SALTED: &str = "$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+
+    fn content(costs: &[u32]) -> Content {
+        let line = |(user, cost)| format!("user{user}:$2y${cost:02}{SALTED}\n");
+        let text: String = costs.iter().enumerate().map(line).collect();
+        let nothing = Content { generation: 0, users: HashMap::default(), hashes: Vec::new() };
+        nothing.followed_by(text.as_bytes()).unwrap()
+    }
+
+    fn cost(content: &Content, name: &str) -> u32 {
+        let hash: PasswordHash = format!("$2y$04{SALTED}").parse().unwrap();
+        let (user, found) = content.find(name).unwrap();
+        assert_eq!(user.is_some(), name.starts_with("user"));
+        if *found == hash { 4 } else { 5 }
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_costs_what_a_user_does() {
+        let content = content(&[5, 5, 5]);
+        assert!((0..100).all(|n| cost(&content, &format!("name{n}")) == 5));
+    }
+
+    #[test]
+    fn where_users_cost_more_or_less_so_do_names_that_nobody_has() {
+        let content = content(&[4, 5, 4, 5, 4, 5, 4, 5]);
+        let mut costs = BTreeMap::new();
+        for n in 0..1000 {
+            let name = format!("name{n}");
+            let first = cost(&content, &name);
+            assert_eq!(cost(&content, &name), first, "it is always the same for one name");
+            *costs.entry(first).or_insert(0) += 1;
+        }
+        assert!(costs.values().all(|count| *count > 300), "{costs:?}");
+        assert_eq!(cost(&content, "user0"), 4);
+        assert_eq!(cost(&content, "user1"), 5);
+    }
+
+    #[test]
+    fn names_that_nobody_has_cost_the_same_after_the_file_was_read_anew() {
+        let first = content(&[4, 5, 4, 5]);
+        let two = |n| format!("user{n}:$2y$04{SALTED}\nuser{}:$2y$05{SALTED}\n", n + 1);
+        let text = format!("# changed\n{}{}", two(0), two(2));
+        let second = first.followed_by(text.as_bytes()).unwrap();
+        assert_eq!((first.generation, second.generation), (1, 2));
+        let costs = |content| (0..100).map(|n| cost(content, &format!("name{n}"))).collect();
+        let (before, after): (Vec<_>, Vec<_>) = (costs(&first), costs(&second));
+        assert_eq!(before, after);
     }
 }

@@ -41,12 +41,15 @@ pub enum BadKey {
     Private,
     /// An RSA key that has fewer bits than 2048, or more than 8192.
     RsaBits(usize),
+    /// An RSA key whose modulus is even: everybody can factor it.
+    RsaModulus,
     /// An RSA key whose exponent is even, or 1.
     RsaExponent,
     /// An RSA key made by a library whose keys can be factored (ROCA,
     /// CVE-2017-15361).
     Roca,
-    /// Its point is not on its curve.
+    /// Its point is not on its curve, or one by which anyone can sign. (One of
+    /// Ed25519 that is on no curve may be taken, and verifies nothing.)
     Point,
     /// A secret that is shorter than its algorithm's hash (RFC 7518, section
     /// 3.2): so many bytes, and so many are needed.
@@ -126,8 +129,13 @@ impl Key {
         if memmem(pem, b"PRIVATE KEY-----") {
             return Err(BadKey::Private);
         }
+        // One, or it would be the first of several. A certificate has a key too, and
+        // says until when it is good: nobody here would look.
+        let begins = pem.windows(11).filter(|window| window == b"-----BEGIN ").count();
+        let is_public = begins == 1 && memmem(pem, b" PUBLIC KEY-----");
         let key = match algorithm.family() {
             AlgorithmFamily::Hmac => return Err(BadKey::Algorithm),
+            _ if !is_public => return Err(BadKey::NotPem),
             AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
             AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
             AlgorithmFamily::Ed => DecodingKey::from_ed_pem(pem),
@@ -267,13 +275,17 @@ impl Jwk<'_> {
             }
             AlgorithmFamily::Rsa => {
                 let (n, e) = (value(self.n.as_ref())?, value(self.e.as_ref())?);
-                rsa(&n, &e)?;
-                Key::new(algorithm, DecodingKey::from_rsa_raw_components(&n, &e))
+                // Some write zeros before them, and aws-lc would not verify then.
+                let (n, e) = (&n[zeros(&n)..], &e[zeros(&e)..]);
+                rsa(n, e)?;
+                Key::new(algorithm, DecodingKey::from_rsa_raw_components(n, e))
             }
             AlgorithmFamily::Ec => {
-                let mut bytes = vec![4];
-                bytes.extend(value(self.x.as_ref())?);
-                bytes.extend(value(self.y.as_ref())?);
+                let (x, y) = (value(self.x.as_ref())?, value(self.y.as_ref())?);
+                if x.len() != y.len() {
+                    return Err(BadKey::Point);
+                }
+                let bytes = [&[4], &*x, &y].concat();
                 point(algorithm, &bytes)?;
                 Key::new(algorithm, DecodingKey::from_ec_der(&bytes))
             }
@@ -315,10 +327,37 @@ fn point(algorithm: Algorithm, bytes: &[u8]) -> Result<(), BadKey> {
         Algorithm::ES384 => 97,
         _ => 32,
     };
-    if bytes.len() != length {
+    if bytes.len() != length || algorithm == Algorithm::EdDSA && is_of_small_order(bytes) {
         return Err(BadKey::Point);
     }
     ParsedPublicKey::new(curve, bytes).map(drop).map_err(|_| BadKey::Point)
+}
+
+/// Says whether a point of Ed25519 is one of those by which anyone can sign, in
+/// whichever way it is written: y is 0, 1 or -1, or the point is of order 8.
+fn is_of_small_order(point: &[u8]) -> bool {
+    const OF_ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let &[first, ref middle @ .., last] = point else { return false };
+    // The first bit is of x.
+    let last = last & 0x7f;
+    let is_all = |byte| middle.iter().all(|other| *other == byte);
+    // The prime is 2^255 - 19, which is 0xed, 0xff, ..., 0x7f.
+    match first {
+        0x00 | 0x01 if last == 0 => is_all(0),
+        0xec..=0xee if last == 0x7f => is_all(0xff),
+        _ => OF_ORDER_8.iter().any(|own| point[..31] == own[..31] && last == own[31]),
+    }
 }
 
 /// Fails if nobody should trust the key.
@@ -327,17 +366,25 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<(), BadKey> {
     if !(LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&bits) {
         return Err(BadKey::RsaBits(bits));
     }
-    let is_odd = e.last().is_some_and(|last| last & 1 == 1);
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+    if !is_odd(n) {
+        return Err(BadKey::RsaModulus);
+    }
     // More than 33 bits are no key's (and cost), fewer than two are one.
-    if !is_odd || !(2..=33).contains(&self::bits(e)) {
+    if !is_odd(e) || !(2..=33).contains(&self::bits(e)) {
         return Err(BadKey::RsaExponent);
     }
     if is_roca(n) { Err(BadKey::Roca) } else { Ok(()) }
 }
 
+/// How many bytes before the number are zero.
+fn zeros(number: &[u8]) -> usize {
+    number.iter().take_while(|byte| **byte == 0).count()
+}
+
 /// How many bits the number has.
 fn bits(number: &[u8]) -> usize {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let zeros = zeros(number);
     number.get(zeros).map_or(0, |first| (number.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
@@ -376,9 +423,10 @@ impl fmt::Display for BadKey {
             Self::RsaBits(bits) => {
                 write!(f, "it is an RSA key of {bits} bits, and must have 2048 to 8192")
             }
+            Self::RsaModulus => f.write_str("the modulus of the RSA key is even"),
             Self::RsaExponent => f.write_str("the exponent of the RSA key is not one"),
             Self::Roca => f.write_str("it can be factored (ROCA): make another"),
-            Self::Point => f.write_str("its point is not on its curve"),
+            Self::Point => f.write_str("its point is not on its curve, or of small order"),
             Self::ShortSecret { bytes, least } => {
                 write!(f, "it is a secret of {bytes} bytes, and needs {least}")
             }

@@ -1,4 +1,4 @@
-use super::{Algorithm, Key, KeySet, TokenError, set::NoKey};
+use super::{Algorithm, Key, KeySet, TokenError};
 use arc_swap::ArcSwapOption;
 use std::{
     fmt,
@@ -104,12 +104,7 @@ impl Keys {
     ) -> Result<T, TokenError> {
         let keys = self.0.current.load();
         let keys = keys.as_ref().ok_or(TokenError::NoKeys)?;
-        match keys.find(algorithm, id) {
-            Ok(key) => f(key),
-            Err(NoKey::Unknown) => Err(TokenError::UnknownKey),
-            Err(NoKey::Algorithm) => Err(TokenError::OtherAlgorithm),
-            Err(NoKey::Ambiguous) => Err(TokenError::NoKeyId),
-        }
+        f(keys.find(algorithm, id)?)
     }
 
     fn looks(&self) -> MutexGuard<'_, Looks> {

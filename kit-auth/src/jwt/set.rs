@@ -1,7 +1,7 @@
 use super::{
-    Algorithm, BadKey, Key,
+    Algorithm, BadKey, Key, TokenError,
     key::{Jwk, Use},
-    token::object,
+    token::{Token, object},
 };
 use serde::Deserialize;
 use std::{error::Error, fmt};
@@ -109,11 +109,16 @@ impl KeySet {
         if keys.iter().any(Key::is_secret) && !keys.iter().all(Key::is_secret) {
             bad.push(BadSet::Mixed);
         }
-        for (at, key) in keys.iter().enumerate() {
-            if let Some(id) = key.get_id()
-                && keys[..at].iter().any(|other| other.get_id() == Some(id))
-            {
-                bad.push(BadSet::Duplicate(id.to_owned()));
+        // Also of those that are no good.
+        let of_bad = bad.iter().filter_map(|bad| match bad {
+            BadSet::Key { id, .. } => id.as_deref(),
+            _ => None,
+        });
+        let ids: Vec<String> =
+            keys.iter().filter_map(Key::get_id).chain(of_bad).map(str::to_owned).collect();
+        for (at, id) in ids.iter().enumerate() {
+            if ids[..at].contains(id) {
+                bad.push(BadSet::Duplicate(id.clone()));
             }
         }
         if bad.is_empty() { Ok(Self { keys, left_out }) } else { Err(BadKeySet(bad)) }
@@ -129,6 +134,26 @@ impl KeySet {
     #[must_use]
     pub const fn left_out(&self) -> usize {
         self.left_out
+    }
+
+    /// Verifies what is signed by one of the keys, and returns it: any bytes, a JWS
+    /// in compact serialization (RFC 7515) of any length.
+    ///
+    /// For what is no token. By whom and for whom a token was made, and until when
+    /// it holds, a [`Verifier`](super::Verifier) looks at, and this does not.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JWS, asks for an extension (`crit`), names no key of the set,
+    /// or its signature is not right.
+    pub fn payload(&self, jws: &str) -> Result<Vec<u8>, TokenError> {
+        let jws = Token::read(jws)?;
+        let key = self.find(jws.header.algorithm, jws.header.key.as_deref())?;
+        if key.verifies(jws.message, &jws.signature) {
+            jws.payload()
+        } else {
+            Err(TokenError::Signature)
+        }
     }
 
     /// Finds the key of a token.
@@ -159,6 +184,18 @@ impl KeySet {
     /// Whether each key of the other is in this one: nothing was withdrawn.
     pub(super) fn has_all_of(&self, other: &Self) -> bool {
         other.keys.iter().all(|key| self.keys.iter().any(|own| own.is_as(key)))
+    }
+}
+
+// ===== impl NoKey =====
+
+impl From<NoKey> for TokenError {
+    fn from(none: NoKey) -> Self {
+        match none {
+            NoKey::Unknown => Self::UnknownKey,
+            NoKey::Algorithm => Self::OtherAlgorithm,
+            NoKey::Ambiguous => Self::NoKeyId,
+        }
     }
 }
 

@@ -167,7 +167,7 @@ fn a_header_is_a_json_object() {
         r#"{"alg":"EdDSA"}{}"#,
         "{\"alg\":\"EdDSA\"}\0",
         "\u{feff}{\"alg\":\"EdDSA\"}",
-        r#"{'alg':'EdDSA'}"#,
+        "{'alg':'EdDSA'}",
         r#"{alg:"EdDSA"}"#,
         r#"{"alg":"EdDSA"/**/}"#,
         r#"{"Alg":"EdDSA"}"#,
@@ -239,7 +239,6 @@ fn what_must_be_understood_and_is_not_is_refused() {
 #[test]
 fn a_payload_that_is_not_encoded_is_refused() {
     let plain = good().to_string();
-    assert!(!plain.is_empty());
     for header in [
         r#"{"alg":"EdDSA","b64":false,"crit":["b64"]}"#,
         r#"{"alg":"EdDSA","b64":false}"#,

@@ -34,8 +34,7 @@
 //! | a key source is reused until it expires; max-age | the tests of keys that come from elsewhere |
 
 use super::{
-    AUDIENCE, ISSUER, NOW, base64url, claiming, clock, good, header, private, refusal, sealed,
-    signed, token, verifier, with,
+    NOW, base64url, claiming, good, header, private, refusal, sealed, signed, token, verifier, with,
 };
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use kit_auth::{
@@ -118,13 +117,10 @@ fn a_token_without_the_word_bearer_is_none() {
 }
 
 #[test]
-fn what_is_taken_here_is_what_is_asked_for_there() {
-    // Go kit asks for none of these; here each must be there.
+fn what_go_kit_does_not_ask_for_must_be_there() {
     for claim in ["iss", "aud", "exp"] {
         let mut claims = good();
         claims.as_object_mut().unwrap().remove(claim);
         assert_eq!(refusal(&claiming(claims)), TokenError::Missing(claim));
     }
-    let _: fn() -> std::time::SystemTime = clock;
-    assert_eq!((good()["iss"].as_str(), good()["aud"].as_str()), (Some(ISSUER), Some(AUDIENCE)));
 }

@@ -33,7 +33,7 @@ const GREETINGS: u32 = 50;
 pub(crate) fn router() -> Result<Router, BoxError> {
     let (_, ready) = watch::channel(true);
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, ready.clone(), circuit, Prometheus::new());
+    let endpoints = endpoints(Greeter, ready.clone(), circuit, Prometheus::new(), None);
     Ok(grpc::routes(endpoints, ready)?.into_axum_router())
 }
 
