@@ -1,16 +1,17 @@
 //! The greeter's client: `greeter call`.
 
 use crate::{
-    client::{self, Web},
+    client::{self, Shows, Web, showing},
     endpoints::{Greeting, Hello},
-    flags::{Call, Place, Target},
+    flags::{Call, Place, Shown, Target},
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
+use kit_auth::client::bearer;
 use kit_endpoint::{DeadlineLayer, Endpoint, Fault, Kind, Request};
 use kit_sd::consul::{Agent, Instancer};
 use kit_transport_grpc as grpc;
 use kit_transport_http as web;
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
@@ -31,24 +32,38 @@ pub struct OtherPort {
     source: BoxError,
 }
 
+/// There is no token in the file that is to have it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot show the token in {path} (--token)", path = path.display())]
+struct NoToken {
+    path: PathBuf,
+    source: BoxError,
+}
+
 /// Asks a greeter for a greeting.
 ///
 /// # Errors
 ///
 /// Fails if it is not found, is not reached, refuses, or takes too long.
 pub async fn call(flags: Call) -> Result<String, BoxError> {
-    let Call { target, name, timeout } = flags;
+    let Call { target, name, token, timeout } = flags;
+    let token = token.map(header).transpose()?;
     let deadline = Instant::now().checked_add(timeout);
     let hello = Request::new(Hello { name });
-    let hello = deadline.into_iter().fold(hello, Request::within);
+    let mut hello = deadline.into_iter().fold(hello, Request::within);
+    if let Some(token) = token.clone() {
+        hello.extensions_mut().insert(Shows(token));
+    }
     match target {
-        Target::Http(authority) => over_http(web::pool(CONNECT), &authority, hello).await,
+        Target::Http(authority) => {
+            over_http(showing(web::pool(CONNECT), token), &authority, hello).await
+        }
         Target::Grpc(authority) => {
             let channel = grpc::channel(&format!("grpc://{authority}"))?;
             over_grpc(channel, &authority, hello).await
         }
         Target::Found { at, service } => {
-            let web = web::pool(CONNECT_OR_NEXT);
+            let web = showing(web::pool(CONNECT_OR_NEXT), token);
             match at {
                 Place::Consul(addr) => {
                     let greeters = Instancer::new(Agent::new(&addr)?, service).passing(true);
@@ -61,6 +76,19 @@ pub async fn call(flags: Call) -> Result<String, BoxError> {
                     greet(client::found(greeters, web, timeout).await?, hello).await
                 }
             }
+        }
+    }
+}
+
+/// The header that shows a token.
+fn header(token: Shown) -> Result<HeaderValue, BoxError> {
+    match token {
+        Shown::Token(header) => Ok(header),
+        Shown::File(path) => {
+            let read = fs::read_to_string(&path);
+            let read =
+                read.map_err(|error| NoToken { path: path.clone(), source: error.into() })?;
+            Ok(bearer(read.trim()).map_err(|error| NoToken { path, source: error.into() })?)
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     transport::grpc::GREETING,
 };
 use bytes::Bytes;
-use http::{Method, Response, Uri, uri::InvalidUri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri, header, uri::InvalidUri};
 use http_body::Body;
 use http_body_util::Full;
 use kit_endpoint::Endpoint;
@@ -16,7 +16,7 @@ use kit_transport_http::{self as web, json, query};
 use std::{convert::Infallible, error::Error, fmt, time::Duration};
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, util::MapRequest};
 
 const ATTEMPTS: u32 = 3;
 
@@ -59,6 +59,22 @@ pub fn http<W: Web>(
     Ok(web::Client::new(web, query::request(Method::GET, uri), json::reply))
 }
 
+/// The `authorization` of a call over gRPC, among the extensions of its request;
+/// over HTTP it is [`showing`]'s.
+#[derive(Debug, Clone)]
+pub struct Shows(pub HeaderValue);
+
+/// Shows `token` with each request that goes by `web`, if there is one.
+pub fn showing<W: Web>(web: W, token: Option<HeaderValue>) -> impl Web + use<W> {
+    let show = move |mut request: http::Request<Full<Bytes>>| {
+        if let Some(token) = &token {
+            request.headers_mut().insert(header::AUTHORIZATION, token.clone());
+        }
+        request
+    };
+    MapRequest::new(web, show)
+}
+
 /// Returns the greeting of the greeter behind `channel`, over gRPC.
 #[must_use]
 pub fn grpc(
@@ -67,7 +83,12 @@ pub fn grpc(
     let encode = |Hello { name }: Hello| Ok::<_, Infallible>(GreetingRequest { name });
     let decode =
         |reply: GreetingResponse| Ok::<_, Infallible>(Greeting { greeting: reply.greeting });
-    grpc::Client::new(channel, GREETING, encode, decode)
+    let show = |extensions: &Extensions, metadata: &mut HeaderMap| {
+        if let Some(Shows(token)) = extensions.get() {
+            metadata.insert(header::AUTHORIZATION, token.clone());
+        }
+    };
+    grpc::Client::new(channel, GREETING, encode, decode).metadata(show)
 }
 
 /// Returns the greeting of whichever instance is well: found by `greeters`,

@@ -41,7 +41,10 @@ where
         + 'static,
     K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
 {
-    let cors = CorsLayer::new().allow_methods([Method::GET]).allow_origin(Any);
+    let cors = CorsLayer::new()
+        .allow_methods([Method::GET])
+        .allow_headers([header::AUTHORIZATION])
+        .allow_origin(Any);
     let answer = cors.layer(service_fn(empty));
     let answer = service_fn(move |asked: kit_endpoint::Request<Request<()>>| {
         answer.clone().oneshot(asked.into_message())

@@ -1,6 +1,7 @@
 //! The service as endpoints, each with the layers around it.
 
 use crate::service::{self, MOST_NAMES, Service};
+use kit_auth::{AuthLayer, Denied};
 use kit_breaker::{BreakerLayer, Circuit, Open};
 use kit_endpoint::{
     CatchPanicLayer, DeadlineLayer, Details, Endpoint, Expired, Fault, Kind, Panicked, Request,
@@ -9,7 +10,7 @@ use kit_metrics::{Prometheus, RedLayer};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt, iter, once};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, util::option_layer};
 
 /// How long a call may take whose caller does not say.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -60,6 +61,9 @@ pub enum Error {
     /// The service has none.
     #[error(transparent)]
     Service(#[from] service::Error),
+    /// It is not known who asks.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The circuit is open.
     #[error(transparent)]
     Open(#[from] Open),
@@ -74,7 +78,8 @@ pub enum Error {
     Unreadable(Box<dyn Fault>),
 }
 
-/// Makes the endpoints of `service`, which is well while `ready` says so.
+/// Makes the endpoints of `service`, which is well while `ready` says so; those
+/// that greet are for whom `auth` lets in, or for everybody.
 ///
 /// A chat is for any stream `I` of hellos, whatever transport it comes by.
 pub fn endpoints<S, I, F>(
@@ -82,6 +87,7 @@ pub fn endpoints<S, I, F>(
     ready: watch::Receiver<bool>,
     circuit: Circuit,
     metrics: Prometheus,
+    auth: Option<AuthLayer<crate::auth::Callers>>,
 ) -> Endpoints<
     impl Endpoint<(), Response = Health, Error = Error>,
     impl Endpoint<Hello, Response = Greeting, Error = Error>,
@@ -103,22 +109,20 @@ where
     // What each greeting passes, also those of streams: amid one, too, a panic
     // is a fault, and a circuit that opens ends it.
     let greet = ServiceBuilder::new()
-        .layer(BreakerLayer::shared(circuit))
-        .layer(CatchPanicLayer::new())
+        .layer((BreakerLayer::shared(circuit), CatchPanicLayer::new()))
         .service_fn(move |hello: Request<Hello>| {
             let greeting = service.greeting(&hello.message().name);
             async move { Ok::<_, Error>(Greeting { greeting: greeting? }) }
         });
-    let greeting =
-        ServiceBuilder::new().layer(red("greeting")).layer(deadline.clone()).service(greet.clone());
+    let auth = option_layer(auth);
+    let greeting = (red("greeting"), deadline.clone(), auth.clone()).layer(greet.clone());
     let each = move |hello: Result<Hello, Error>| {
         let greet = greet.clone();
         async move { greet.oneshot(Request::new(hello?)).await }
     };
     let in_turn = each.clone();
     let greetings = ServiceBuilder::new()
-        .layer(red("greetings").streaming())
-        .layer(deadline.streaming())
+        .layer((red("greetings").streaming(), deadline.clone().streaming(), auth.clone()))
         .service_fn(move |names: Request<Vec<String>>| {
             let each = in_turn.clone();
             async move {
@@ -133,8 +137,7 @@ where
             }
         });
     let chat = ServiceBuilder::new()
-        .layer(red("chat").streaming())
-        .layer(DeadlineLayer::of_request().default(CHAT_LIMIT).streaming())
+        .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), auth))
         .service_fn(move |hellos: Request<I>| {
             let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
             let hellos = hellos.into_message().map(move |hello| hello.map_err(unreadable));
@@ -164,6 +167,7 @@ impl Fault for Error {
     fn inner(&self) -> Option<&dyn Fault> {
         Some(match self {
             Self::Service(fault) => fault,
+            Self::Denied(fact) => fact,
             Self::Open(fact) => fact,
             Self::Expired(fact) => fact,
             Self::Panicked(fact) => fact,

@@ -1,27 +1,33 @@
 //! What watches requests and servers: ids, metrics and the log.
 
 use crate::{
+    auth::Gate,
     log::{self, AccessLog},
+    tls,
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use kit_metrics::{GrpcServer, HttpServer, Prometheus};
 use kit_sd::Registration;
-use kit_serve::Server;
-use kit_transport::{Hook, RequestIds};
+use kit_serve::{Server, tls::Certificates};
+use kit_transport::{Hook, Report, RequestIds};
+use std::future::{Ready, ready};
+use tower::BoxError;
 
-/// Returns what gives each request over HTTP its id, measures it and logs it.
+/// Returns what gives each request over HTTP its id, measures it and logs it,
+/// and reads its credentials if the `gate` asks for any.
 #[must_use]
-pub fn http(metrics: &Prometheus) -> impl Hook<Observer: Send> + Send + Sync + use<> {
-    (RequestIds, (HttpServer::new(metrics.clone()), AccessLog))
+pub fn http(metrics: &Prometheus, gate: &Gate) -> impl Hook<Observer: Send> + Send + Sync + use<> {
+    (RequestIds, (HttpServer::new(metrics.clone()), (AccessLog, gate.hook())))
 }
 
-/// Returns what gives each request over gRPC its id, measures it and logs it.
+/// Returns what gives each request over gRPC its id, measures it and logs it,
+/// and reads its credentials if the `gate` asks for any.
 ///
 /// Metrics name the greeter's methods, and no other that a caller makes up.
 #[must_use]
-pub fn grpc(metrics: &Prometheus) -> impl Hook<Observer: Send> + Send + Sync + use<> {
+pub fn grpc(metrics: &Prometheus, gate: &Gate) -> impl Hook<Observer: Send> + Send + Sync + use<> {
     let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
-    (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), AccessLog))
+    (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), (AccessLog, gate.hook())))
 }
 
 /// Names `server`, measures it, and has its incidents logged.
@@ -45,5 +51,26 @@ pub fn registered(
     async move {
         let Some([http, grpc]) = names else { return };
         tokio::join!(log::registration("http", http), log::registration("grpc", grpc));
+    }
+}
+
+/// Returns what reads certificates and users anew at once, each time that it is
+/// called.
+///
+/// It fails if a file cannot be read, or what it has is no good; then the greeter
+/// goes on with what it has of it, and takes the others.
+pub fn reload(
+    certificates: Option<Certificates>,
+    gate: &Gate,
+) -> impl FnMut() -> Ready<Result<(), BoxError>> + Send + use<> {
+    let (mut certificates, mut users) = (tls::reload(certificates), gate.reload());
+    move || {
+        let of_certificates =
+            certificates().into_inner().map_err(|error| Report(&error).to_string());
+        let of_users = users().map_err(|error| Report(&error).to_string());
+        ready(match (of_certificates, of_users) {
+            (Err(one), Err(other)) => Err(format!("{one}; {other}").into()),
+            (one, other) => one.and(other).map_err(Into::into),
+        })
     }
 }

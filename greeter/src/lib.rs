@@ -2,10 +2,11 @@
 //!
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
-//! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `hooks`, `log`,
-//! `cors` and `debug` are the parts of a program that any service would have; `client`
-//! and `call` ask a greeter.
+//! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `auth`, `hooks`,
+//! `log`, `cors` and `debug` are the parts of a program that any service would have;
+//! `client` and `call` ask a greeter, and `token` makes what it asks for.
 
+pub mod auth;
 pub mod call;
 pub mod client;
 pub mod cors;
@@ -20,6 +21,7 @@ pub mod registry;
 pub mod serve;
 pub mod service;
 pub mod tls;
+pub mod token;
 pub mod transport;
 pub mod watch;
 

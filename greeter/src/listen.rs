@@ -4,6 +4,7 @@
 //! does takes the question as a function.
 
 use crate::{
+    auth::Gate,
     flags::{At, Listen, Place, Serve},
     registry::Registry,
 };
@@ -40,6 +41,8 @@ pub struct Ports<L = Inherited<TcpListener>, D = L> {
     pub addresses: Addresses,
     /// What HTTP and gRPC show, if they speak TLS.
     pub certificates: Option<Certificates>,
+    /// Who comes in there.
+    pub gate: Gate,
 }
 
 /// Where the ports listen; prints a line for each.
@@ -110,7 +113,8 @@ impl<L> Ports<L> {
             (Ok((http_addr, http)), Ok((grpc_addr, grpc)), Ok((debug_addr, debug))) => {
                 let addresses =
                     Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr, tls: false };
-                Ok(Self { http, grpc, debug, addresses, certificates: None })
+                let (certificates, gate) = (None, Gate::default());
+                Ok(Self { http, grpc, debug, addresses, certificates, gate })
             }
             (http, grpc, debug) => {
                 let taken = [http.err(), grpc.err(), debug.err()];
@@ -150,13 +154,14 @@ impl<L, D> Ports<L, D> {
     /// Lets HTTP and gRPC speak TLS.
     pub fn tls(self, certificates: Certificates) -> Ports<Tls<L>, D> {
         let tls = |listener| Tls::new(listener, certificates.clone());
-        let Self { http, grpc, debug, addresses, .. } = self;
+        let Self { http, grpc, debug, addresses, gate, .. } = self;
         Ports {
             http: tls(http),
             grpc: tls(grpc),
             debug,
             addresses: Addresses { tls: true, ..addresses },
             certificates: Some(certificates),
+            gate,
         }
     }
 }
@@ -217,6 +222,14 @@ async fn way_to(peer: SocketAddr) -> io::Result<IpAddr> {
 }
 
 // ===== impl Addresses =====
+
+impl Addresses {
+    /// Returns the ports of HTTP and gRPC.
+    #[must_use]
+    pub const fn numbers(&self) -> [u16; 2] {
+        [self.http.port(), self.grpc.port()]
+    }
+}
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

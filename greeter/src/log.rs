@@ -13,6 +13,9 @@ use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, prelude::*};
 /// The target of the access log, for filters: `info,access=warn`.
 pub const TARGET: &str = "access";
 
+/// The target of what the process goes through.
+const LIFE: &str = "greeter::serve";
+
 /// The most of a method that is logged, in bytes: a caller may make one up, as
 /// long as the head of a request may be.
 const LONGEST_METHOD: usize = 64;
@@ -47,8 +50,16 @@ pub struct Line {
     request_id: Option<RequestId>,
 }
 
-/// Says which requests are cut, when a second signal cuts them.
-pub fn forced(event: Event<'_>, servers: &[Handle]) {
+/// Returns what logs the life of the process, and which requests of `servers`
+/// are cut, when a second signal cuts them.
+pub fn life(servers: [Handle; 2]) -> impl Fn(Event<'_>) + Send + Sync {
+    move |event| {
+        tracing::info!(target: LIFE, "{event}");
+        forced(event, &servers);
+    }
+}
+
+fn forced(event: Event<'_>, servers: &[Handle]) {
     if matches!(event, Event::Forced(_)) {
         for request in servers.iter().flat_map(Handle::in_flight) {
             tracing::warn!("cut: {request}");

@@ -1,12 +1,12 @@
 //! Runs the greeter, or calls one.
 
 use greeter::{
-    call,
+    auth, call,
     flags::{self, Command, Place, Serve, Source},
     listen::{self, Addresses, Ports},
     log,
     registry::{Consul, Registry},
-    serve, tls, watch,
+    serve, tls, token, watch,
 };
 use kit_run::{Group, Signals};
 use kit_sd::{
@@ -40,6 +40,10 @@ async fn main() -> ExitCode {
             open(&flags, &mut passed).await
         }
         Ok(Command::Watch(flags)) => watch(flags).await,
+        Ok(Command::Token(flags)) => match token::make(&flags) {
+            Ok(made) => made.told(stderr()).and_then(|()| say(&format!("{}\n", made.token))),
+            Err(error) => Err(error.into()),
+        },
         Ok(Command::Call(flags)) => match call::call(flags).await {
             Ok(greeting) => say(&format!("{greeting}\n")),
             Err(error) => Err(error),
@@ -64,7 +68,8 @@ async fn open(flags: &Serve, passed: &mut Sockets) -> Result<(), BoxError> {
     // It reloads where there is something to, and dies of it nowhere.
     let signals = kit_run::signals()?.and_hangup()?;
     let certificates = flags.tls.as_ref().map(tls::load).transpose()?;
-    let ports = Ports::bind(flags, passed).await?;
+    let gate = auth::open(flags).await?;
+    let ports = Ports { gate, ..Ports::bind(flags, passed).await? };
     match certificates {
         None => serve(flags, ports, signals).await,
         Some(certificates) => serve(flags, ports.tls(certificates), signals).await,

@@ -47,14 +47,15 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
     let circuit = Circuit::new("greeting", Limits::default());
     metrics.collect(circuit.clone());
     let service = Logging(Greeter, log::calls());
-    let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone());
-    let web = http::router(endpoints.clone(), &hooks::http(&metrics));
+    let endpoints =
+        endpoints(service, readiness.clone(), circuit, metrics.clone(), ports.gate.layer());
+    let web = http::router(endpoints.clone(), &hooks::http(&metrics, &ports.gate));
     let routes = grpc::routes(endpoints, readiness.clone())?;
-    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics)).layer(routes);
+    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics, &ports.gate)).layer(routes);
 
-    let numbers = [ports.addresses.http.port(), ports.addresses.grpc.port()];
+    ports.gate.check(&metrics)?;
+    let numbers = ports.addresses.numbers();
     let names = at.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
-    let changes = hooks::registered(names.as_ref(), &metrics);
     let (shown, settled) = registry::shown(flags.ready_when, &readiness, names.as_ref());
     let (page, starts) = debug::router(metrics.clone(), shown.clone());
 
@@ -62,22 +63,23 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
     let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
     let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
-    let in_flight = [of_http.clone(), of_grpc.clone()];
 
     say(ports.addresses)?;
     ready.send_replace(true);
     let (delay, drain) = (flags.drain_delay, flags.drain_timeout);
     Ok(Group::new()
+        .on_event(log::life([of_http.clone(), of_grpc.clone()]))
         .actor("http", http.into_future())
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
-        .background("registry", changes)
+        .background("registry", hooks::registered(names.as_ref(), &metrics))
         .background("readiness", settled)
         .background("start", starts)
-        .background("certificates", tls::renewed(ports.certificates.clone()))
+        .on_reload(hooks::reload(ports.certificates.clone(), &ports.gate))
+        .background("certificates", tls::renewed(ports.certificates))
+        .background("callers", ports.gate.renewed())
         .notify_systemd(shown)
         .signals(signals)
-        .on_reload(tls::reload(ports.certificates))
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
         .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })
         .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))
@@ -88,10 +90,6 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
             http.and(grpc)
         })
         .on_shutdown("debug off", SECOND, async move { of_debug.drain_within(SECOND / 2).await })
-        .on_event(move |event| {
-            tracing::info!("{event}");
-            log::forced(event, &in_flight);
-        })
         .run()
         .await?)
 }

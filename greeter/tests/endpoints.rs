@@ -67,7 +67,7 @@ fn fixture<S: Service + Clone + Send + Sync + 'static>(
     let (ready, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(service, readiness, circuit.clone(), metrics.clone());
+    let endpoints = endpoints(service, readiness, circuit.clone(), metrics.clone(), None);
     Fixture { endpoints, ready, circuit, metrics }
 }
 

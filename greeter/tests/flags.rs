@@ -4,21 +4,25 @@
 
 use greeter::{
     flags::{
-        At, Call, Command, Listen, Mistakes, Place, ReadyWhen, Serve, Source, Target, Tls, Watch,
-        parse,
+        At, Call, Command, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Serve, Shown, Source,
+        Target, Tls, Token, Watch, parse,
     },
     log::Format,
 };
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 17] = [
+const ENVIRONMENT: [(&str, &str); 21] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
     ("GREETER_TLS_CERT", "tls.crt"),
     ("GREETER_TLS_KEY", "tls.key"),
     ("GREETER_TLS_CLIENT_CA", "ca.crt"),
+    ("GREETER_JWT_JWKS", "jwks.json"),
+    ("GREETER_JWT_ISSUER", "https://login.example"),
+    ("GREETER_JWT_AUDIENCE", "hello"),
+    ("GREETER_BASIC_HTPASSWD", "users"),
     ("GREETER_CONSUL_ADDR", "consul:8501"),
     ("GREETER_SERVICE_NAME", "hello"),
     ("GREETER_ADVERTISE_ADDR", "10.0.0.1"),
@@ -109,6 +113,8 @@ fn without_flags_it_serves_where_the_article_does() {
         grpc: listen("--grpc-addr", None, 9120),
         debug: listen("--debug-addr", Some("127.0.0.1"), 9100),
         tls: None,
+        jwt: None,
+        htpasswd: None,
         registry: None,
         service: "greeter".to_owned(),
         advertise: None,
@@ -135,6 +141,8 @@ fn all() -> Serve {
             key: "tls.key".into(),
             client_ca: Some("ca.crt".into()),
         }),
+        jwt: Some(jwt(Jwks::File("jwks.json".into()))),
+        htpasswd: Some("users".into()),
         registry: consul("consul:8501"),
         service: "hello".to_owned(),
         advertise: Some("10.0.0.1".to_owned()),
@@ -220,6 +228,95 @@ fn the_files_of_tls_go_together() {
     assert_mistake("--tls-cert a", &["--tls-cert and --tls-key go together"]);
     assert_mistake("--tls-key b --tls-client-ca c", &["--tls-cert and --tls-key go together"]);
     assert_mistake("--tls-client-ca c", &["--tls-client-ca goes with", "give all three"]);
+}
+
+fn jwt(jwks: Jwks) -> Jwt {
+    Jwt { jwks, issuer: "https://login.example".to_owned(), audience: "hello".to_owned() }
+}
+
+#[test]
+fn what_tokens_must_be_goes_together() {
+    let flags = [
+        ("--jwt-jwks", "jwks.json"),
+        ("--jwt-issuer", "https://login.example"),
+        ("--jwt-audience", "hello"),
+    ];
+    for chosen in 0..8 {
+        let is_given = |at: usize| chosen >> at & 1 == 1;
+        let (given, missing): (Vec<_>, Vec<_>) = (0..3).partition(|at| is_given(*at));
+        let line: Vec<_> =
+            given.iter().map(|at| format!("{}={}", flags[*at].0, flags[*at].1)).collect();
+        let line = line.join(" ");
+        match chosen {
+            0 => assert_eq!(serve(&line).jwt, None),
+            7 => assert_eq!(serve(&line).jwt, Some(jwt(Jwks::File("jwks.json".into())))),
+            _ => {
+                let missing: Vec<_> = missing.iter().map(|at| flags[*at].0).collect();
+                let give = format!("give {} too", missing.join(" and "));
+                assert_mistake(&line, &["go together", &give]);
+                // Nor do users by password stand in for what is missing.
+                assert_mistake(&format!("{line} --basic-htpasswd users"), &[&give]);
+            }
+        }
+    }
+    assert_eq!(serve("--basic-htpasswd users").htpasswd, Some("users".into()));
+    assert_eq!(serve("--basic-htpasswd users").jwt, None);
+    // The environment completes what the command line begins.
+    let environment =
+        [("GREETER_JWT_ISSUER", "https://login.example"), ("GREETER_JWT_AUDIENCE", "hello")];
+    assert_eq!(
+        serve_in("--jwt-jwks jwks.json", &environment).jwt,
+        Some(jwt(Jwks::File("jwks.json".into()))),
+    );
+    // One that is no good is told, and not that it is missing; what is missing is.
+    let said = mistakes("--jwt-jwks http://a.example/ --jwt-issuer= --basic-htpasswd=");
+    assert_eq!(said.len(), 4, "{said:?}");
+    for part in [
+        "--jwt-jwks \"http://a.example/\": keys of another machine",
+        "--jwt-issuer \"\": it is empty",
+        "--basic-htpasswd \"\": it is empty",
+        "give --jwt-audience too",
+    ] {
+        assert!(said.iter().any(|said| said.contains(part)), "{part:?} is not in {said:?}");
+    }
+}
+
+#[test]
+fn keys_are_in_a_file_or_fetched_where_nobody_can_change_them() {
+    let jwks = |value: &str| {
+        let line = format!("--jwt-jwks={value} --jwt-issuer=a --jwt-audience=b");
+        serve(&line).jwt.unwrap().jwks
+    };
+    for file in ["jwks.json", "/etc/a/b", "./a:b", "http:"] {
+        assert_eq!(jwks(file), Jwks::File(file.into()));
+    }
+    for url in
+        ["https://a.example/keys?x=y", "http://localhost:1/", "http://127.0.0.1/a", "http://[::1]/"]
+    {
+        assert_eq!(jwks(url), Jwks::Url(url.parse().unwrap()));
+    }
+    for (url, what) in [
+        ("http://a.example/keys", "over https only"),
+        ("ftp://a.example/keys", "over https only"),
+        ("https://user:word@a.example/keys", "it has a user"),
+        ("://a.example", "write https://HOST/PATH"),
+        ("https://", "write https://HOST/PATH"),
+        ("https://a b/", "write https://HOST/PATH"),
+    ] {
+        let said = read_in(
+            "",
+            &[
+                ("GREETER_JWT_JWKS", url),
+                ("GREETER_JWT_ISSUER", "a"),
+                ("GREETER_JWT_AUDIENCE", "b"),
+            ],
+        );
+        let said = said.unwrap_err();
+        assert_eq!(said.lines().len(), 1, "{said}");
+        for part in ["GREETER_JWT_JWKS", what, "or the path of a file"] {
+            assert!(said.lines()[0].contains(part), "{part:?} is not in {said}");
+        }
+    }
 }
 
 #[test]
@@ -429,7 +526,14 @@ fn a_flag_does_not_take_the_next_flag_for_its_value() {
 
 #[test]
 fn an_empty_value_is_a_mistake_and_not_the_default() {
-    for flag in ["http-addr", "consul-addr", "advertise-addr", "service-name", "log-format"] {
+    for flag in [
+        "http-addr",
+        "consul-addr",
+        "advertise-addr",
+        "service-name",
+        "log-format",
+        "basic-htpasswd",
+    ] {
         assert_mistake(&format!("--{flag}="), &[flag]);
     }
 }
@@ -456,8 +560,33 @@ fn call_takes_where_and_whom() {
             second(5),
         ),
     ] {
-        assert_eq!(call(line), Call { target, name: "Ada".to_owned(), timeout }, "{line}");
+        assert_eq!(
+            call(line),
+            Call { target, name: "Ada".to_owned(), token: None, timeout },
+            "{line}"
+        );
     }
+}
+
+#[test]
+fn call_may_show_a_token_which_no_mistake_tells() {
+    let token = |line: &str| call(line).token.unwrap();
+    let shown = token("call --token a.b-c_d http://a:1 Ada");
+    let Shown::Token(header) = &shown else { panic!("{shown:?}") };
+    assert_eq!(header, "Bearer a.b-c_d");
+    assert!(!format!("{shown:?}").contains("a.b-c_d"), "{shown:?}");
+    assert_eq!(token("call --token=@a/b http://a:1 Ada"), Shown::File("a/b".into()));
+    let environment = [("GREETER_TOKEN", "@c")];
+    match read_in("call grpc://a:1 Ada", &environment) {
+        Ok(Command::Call(call)) => assert_eq!(call.token, Some(Shown::File("c".into()))),
+        other => panic!("{other:?}"),
+    }
+    for line in ["call --token=secret! http://a:1 Ada", "call --token= http://a:1 Ada"] {
+        assert_mistake(line, &["--token: it is not a bearer token"]);
+        assert!(!mistakes(line)[0].contains("secret"), "{:?}", mistakes(line));
+    }
+    assert_mistake("call --token @ http://a:1 Ada", &["--token: it is empty"]);
+    assert_mistake("--token a", &["--token is a flag of another command"]);
 }
 
 #[test]
@@ -555,6 +684,44 @@ fn watch_takes_one_place() {
     assert_mistake("watch --file a --http-addr :1", &["--http-addr is a flag of another command"]);
 }
 
+// ===== token =====
+
+#[test]
+fn token_says_what_is_in_it_and_where_its_key_is() {
+    let token = |line: &str, environment: &[(&str, &str)]| match read_in(line, environment) {
+        Ok(Command::Token(token)) => token,
+        other => panic!("{other:?}"),
+    };
+    let usual = Token {
+        issuer: "greeter".to_owned(),
+        audience: "greeter".to_owned(),
+        subject: "Ada".to_owned(),
+        scope: None,
+        lifetime: Duration::from_hours(1),
+        out: ".".into(),
+    };
+    assert_eq!(token("token", &[]), usual);
+    let line = "token --jwt-issuer a --jwt-audience b --subject c --scope d --lifetime 2s --out e";
+    let all = Token {
+        issuer: "a".to_owned(),
+        audience: "b".to_owned(),
+        subject: "c".to_owned(),
+        scope: Some("d".to_owned()),
+        lifetime: Duration::from_secs(2),
+        out: "e".into(),
+    };
+    assert_eq!(token(line, &ENVIRONMENT), all);
+    let of_serve =
+        Token { issuer: "https://login.example".to_owned(), audience: "hello".to_owned(), ..usual };
+    assert_eq!(token("token", &ENVIRONMENT), of_serve);
+    assert_mistake("token Ada", &["token takes flags", "Ada"]);
+    assert_mistake("token --lifetime 0s", &["--lifetime", "write 1s or more"]);
+    assert_mistake("token --lifetime 999ms", &["--lifetime", "write 1s or more"]);
+    assert_mistake("token --out=", &["--out", "it is empty"]);
+    assert_mistake("token --jwt-jwks a", &["--jwt-jwks is a flag of another command"]);
+    assert_mistake("--subject a", &["--subject is a flag of another command"]);
+}
+
 // ===== help =====
 
 #[test]
@@ -599,8 +766,14 @@ fn the_commands_are_a_table() {
 #[test]
 fn help_of_call_names_its_flags_and_not_those_of_serve() {
     let text = printed("call --help");
-    for part in ["--timeout", "GREETER_TIMEOUT", "--consul-addr", "--service-name", "[default: 5s]"]
-    {
+    for part in [
+        "--timeout",
+        "GREETER_TIMEOUT",
+        "GREETER_TOKEN",
+        "--consul-addr",
+        "--service-name",
+        "[default: 5s]",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(!text.contains("--http-addr"), "{text}");
@@ -613,6 +786,10 @@ fn help_and_version_go_before_mistakes() {
     }
     for line in ["call --help", "help call"] {
         assert!(printed(line).contains("Usage: greeter call"), "{line}");
+    }
+    for line in ["token --help", "help token"] {
+        assert!(printed(line).contains("Usage: greeter token [FLAGS]"), "{line}");
+        assert!(!printed(line).contains("The article's spellings"), "{line}");
     }
     for line in ["watch --help", "help watch"] {
         assert!(printed(line).contains("Usage: greeter watch"), "{line}");
@@ -636,9 +813,9 @@ proptest::proptest! {
     fn nothing_makes_it_panic(
         args in prop::collection::vec(
             prop_oneof![
-                "(call|serve|watch|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
+                "(call|serve|watch|token|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
                 "--?[a-z.-]{0,12}(=.{0,12})?",
-                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay|tags|metadata|dns|file)",
+                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay|tags|metadata|dns|file|jwt-jwks|jwt-issuer|jwt-audience|basic-htpasswd|scope|lifetime|out)",
                 ".{0,16}",
                 "\\[?[0-9a-f:.]{0,12}\\]?:[0-9]{0,6}",
                 "[0-9]{0,12}(ms|s|m)?",

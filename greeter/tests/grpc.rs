@@ -35,7 +35,7 @@ fn serving() -> (Routes, watch::Sender<bool>) {
 fn measured(metrics: Prometheus) -> (Routes, watch::Sender<bool>) {
     let (ready, readiness) = watch::channel(true);
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics);
+    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics, None);
     (routes(endpoints, readiness).unwrap(), ready)
 }
 

@@ -45,7 +45,7 @@ fn serving<S: Service + Clone + Send + Sync + 'static>(service: S) -> Fixture {
     let (ready, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints::<_, Nobody, _>(service, readiness, circuit, metrics.clone());
+    let endpoints = endpoints::<_, Nobody, _>(service, readiness, circuit, metrics.clone(), None);
     let router = router(endpoints, &(RequestIds, HttpServer::new(metrics.clone())));
     Fixture { router, ready, metrics }
 }

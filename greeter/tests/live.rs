@@ -1,12 +1,16 @@
 //! The program itself: driven by curl and by Python's gRPC, registered with a
-//! real Consul, and stopped by signals.
+//! real Consul, attacked by strangers, and stopped by signals.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "live/callers.rs"]
+mod callers;
 #[path = "live/consul.rs"]
 mod consul;
 #[path = "live/curl.rs"]
 mod curl;
+#[path = "memory/forger.rs"]
+mod forger;
 #[path = "live/life.rs"]
 mod life;
 #[path = "live/process.rs"]

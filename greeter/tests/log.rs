@@ -145,7 +145,7 @@ fn serving() -> Router {
     let circuit = Circuit::new("greeting", Limits::default());
     // Nobody chats over HTTP.
     let endpoints = endpoints::<_, Empty<Result<Hello, Infallible>>, _>;
-    router(endpoints(Chatty, readiness, circuit, metrics), &(RequestIds, AccessLog))
+    router(endpoints(Chatty, readiness, circuit, metrics, None), &(RequestIds, AccessLog))
 }
 
 /// A runtime whose clock stands still while there is work.

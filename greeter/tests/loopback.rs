@@ -8,6 +8,7 @@ mod catalog;
 
 use catalog::{Fake, entry, greeters};
 use greeter::{
+    auth,
     call::{OtherPort, call},
     client,
     endpoints::Hello,
@@ -17,6 +18,7 @@ use greeter::{
     registry::Consul,
     serve::serve,
     tls,
+    token::{self, JWKS},
 };
 use kit_endpoint::Request;
 use kit_run::Signal;
@@ -28,18 +30,21 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use std::{
+    fs,
+    future::IntoFuture,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::Endpoint;
@@ -253,6 +258,113 @@ async fn instances_are_asked_in_turn_and_one_that_is_gone_is_passed_over() {
         assert!(page.contains(count), "it was never asked:\n{page}");
         one.end(Signal::Terminate).await.unwrap();
     }
+}
+
+// ===== callers =====
+
+/// A token, and the set of its key.
+fn made() -> (String, Vec<u8>) {
+    let folder = TempDir::new().unwrap();
+    match parse(["token", "--out", folder.path().to_str().unwrap()], |_| None) {
+        Ok(Command::Token(flags)) => {
+            let made = token::make(&flags).unwrap();
+            (made.token, fs::read(folder.path().join(JWKS)).unwrap())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A server of keys, which gives what it is told to.
+async fn key_server(listener: TcpListener, keys: watch::Receiver<Vec<u8>>) {
+    let page = move || {
+        let keys = keys.borrow().clone();
+        async move { ([(http::header::CACHE_CONTROL, "max-age=3600")], keys) }
+    };
+    let router = axum::Router::new().route("/jwks", axum::routing::get(page));
+    kit_serve::serve(listener, router).into_future().await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_at_a_url_are_waited_for_and_followed() {
+    let ((first, first_set), (second, second_set)) = (made(), made());
+    let at = closed().await;
+    let url = format!("--jwt-jwks=http://{at}/jwks");
+    let flags = flags(&[&url, "--jwt-issuer=greeter", "--jwt-audience=greeter"]);
+    // Nobody is there yet.
+    let gate = auth::open(&flags).await.unwrap();
+    let ports = Ports::bind(&flags, &mut Sockets::from_env()).await.unwrap();
+    let running = begin(flags, Ports { gate, ..ports }).await;
+    let http = running.addresses.http;
+    let ask = async |token: &str| {
+        let mut stream = TcpStream::connect(http).await.unwrap();
+        let request = format!(
+            "GET /greeting?name=Ada HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        timeout(LIMIT, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+        reply["HTTP/1.1 ".len()..][..3].to_owned()
+    };
+    assert_eq!(ask(&first).await, "503");
+    assert!(self::ask(http, "/health").await.starts_with("HTTP/1.1 200 "));
+
+    let (keys, given) = watch::channel(first_set);
+    let server = tokio::spawn(key_server(TcpListener::bind(at).await.unwrap(), given));
+    let comes = async {
+        while ask(&first).await != "200" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(LIMIT, comes).await.unwrap();
+    // Another key, for which it asks at once.
+    keys.send_replace(second_set);
+    assert_eq!(ask(&second).await, "200");
+    assert_eq!(ask(&first).await, "401");
+    // Gone again, nothing is lost.
+    server.abort();
+    assert_eq!(ask(&second).await, "200");
+    running.end(Signal::Terminate).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_shows_its_token_over_both() {
+    let folder = TempDir::new().unwrap();
+    let (token, set) = made();
+    let path = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
+    fs::write(path("jwks"), set).unwrap();
+    fs::write(path("token"), format!("{token}\n")).unwrap();
+    let flags =
+        flags(&["--jwt-jwks", &path("jwks"), "--jwt-issuer=greeter", "--jwt-audience=greeter"]);
+    let gate = auth::open(&flags).await.unwrap();
+    let ports = Ports::bind(&flags, &mut Sockets::from_env()).await.unwrap();
+    let running = begin(flags, Ports { gate, ..ports }).await;
+    let Addresses { http, grpc, .. } = running.addresses;
+    let called = async |args: &[&str]| match parse([&["call"], args].concat(), |_| None) {
+        Ok(Command::Call(flags)) => timeout(LIMIT, call(flags)).await.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    for target in [format!("http://{http}"), format!("grpc://{grpc}")] {
+        for shown in [&token, &format!("@{}", path("token"))] {
+            let greeting = called(&[&target, "Ada", "--token", shown]).await.unwrap();
+            assert_eq!(greeting, "Hello, Ada!", "{target}");
+        }
+        let said = Report(&*called(&[&target, "Ada"]).await.unwrap_err()).to_string();
+        assert!(said.contains("credentials are needed"), "{target}: {said}");
+        let said =
+            Report(&*called(&[&target, "Ada", "--token", "x"]).await.unwrap_err()).to_string();
+        assert!(said.contains("credentials"), "{target}: {said}");
+        for (name, what) in [("nowhere", "No such file"), ("jwks", "not a bearer token")] {
+            let file = format!("@{}", path(name));
+            let error = called(&[&target, "Ada", "--token", &file]).await.unwrap_err();
+            let said = Report(&*error).to_string();
+            assert!(
+                said.contains(name) && said.contains("--token") && said.contains(what),
+                "{said}"
+            );
+        }
+    }
+    running.end(Signal::Terminate).await.unwrap();
 }
 
 // ===== tls =====

@@ -9,6 +9,7 @@ mod quiet;
 
 use agent::Fake;
 use greeter::{
+    auth::Gate,
     call::over_grpc,
     endpoints::Hello,
     flags::{Command, Serve, parse},
@@ -145,9 +146,14 @@ async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static s
     let [(http, http_port), (grpc, grpc_port), (debug, debug_port)] =
         [listener(), listener(), listener()];
     let addresses = addresses();
-    let certificates = None;
-    let ports =
-        Ports { http: http_port, grpc: grpc_port, debug: debug_port, addresses, certificates };
+    let ports = Ports {
+        http: http_port,
+        grpc: grpc_port,
+        debug: debug_port,
+        addresses,
+        certificates: None,
+        gate: Gate::default(),
+    };
     let host = "10.0.0.1".to_owned();
     let registry = registry.map(|fake| Registry {
         at: Consul(fake),

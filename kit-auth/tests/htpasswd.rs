@@ -98,17 +98,22 @@ fn checks(component: &impl Inspect) -> u64 {
 /// Keeps one of the workers busy until it is told to end, or dropped.
 struct Busy {
     end: mpsc::Sender<()>,
-    work: task::Spawn<std::pin::Pin<Box<dyn Future<Output = Result<(), Denied>> + Send>>>,
+    work: task::Spawn<Pending<()>>,
 }
 
 impl Busy {
     fn keep(workers: &Workers) -> Self {
+        let (working, works) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let workers = workers.clone();
-        let work = async move { workers.run(move || ended.recv().unwrap_or_default()).await };
-        let mut work: task::Spawn<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
-            task::spawn(Box::pin(work));
+        let job = move || {
+            working.send(()).unwrap();
+            ended.recv().unwrap_or_default();
+        };
+        let work: Pending<()> = Box::pin(async move { workers.run(job).await });
+        let mut work = task::spawn(work);
         assert_pending!(work.poll());
+        works.recv().unwrap();
         Self { end, work }
     }
 
@@ -527,8 +532,8 @@ async fn as_many_are_checked_at_once_as_may_be() {
     let users = users().workers(workers.clone());
     let one = Busy::keep(&workers);
     let two = Busy::keep(&workers);
-    let refused = verify(&users, "ada", "open sesame").await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::Unavailable);
+    let refused = assert_ready!(task::spawn(later(&users, "ada", "open sesame")).poll());
+    assert_eq!(refused.unwrap_err().reason(), Reason::Unavailable);
     one.end().await;
     assert!(is_let_in(&users, "ada", "open sesame").await);
     two.end().await;
@@ -541,7 +546,8 @@ async fn work_that_nobody_waits_for_keeps_its_place() {
     let workers = Workers::new(1).queue(0);
     let Busy { end, work } = Busy::keep(&workers);
     drop(work);
-    assert_eq!(workers.run(|| ()).await.unwrap_err().reason(), Reason::Unavailable);
+    let refused = assert_ready!(task::spawn(workers.run(|| ())).poll());
+    assert_eq!(refused.unwrap_err().reason(), Reason::Unavailable);
     drop(end);
 }
 

@@ -380,21 +380,22 @@ fn zeros_before_the_numbers_of_an_rsa_key_do_not_matter() {
     }
 }
 
-/// A modulus as Infineon's library made them: modulo each of the primes it is a
-/// power of 65537, by being one more than a multiple of all of them.
-fn roca() -> Vec<u8> {
-    const PRIMES: [u128; 17] =
-        [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
-    let all: u128 = PRIMES.iter().product();
+const ROCA_PRIMES: [u128; 17] =
+    [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+
+/// A number of 2048 bits: `rest` more than a multiple of all of them.
+fn multiple_of_all_primes_and(rest: u128) -> Vec<u8> {
+    let all: u128 = ROCA_PRIMES.iter().product();
     let mut n = (all << all.leading_zeros()).to_be_bytes().to_vec();
-    n.resize(255, 0);
-    n.push(1);
+    n.resize(240, 0);
+    n.extend(rest.to_be_bytes());
     n
 }
 
 #[test]
 fn an_rsa_key_that_can_be_factored_is_refused() {
-    let mut n = roca();
+    // As Infineon's library made them: modulo each of the primes a power of 65537.
+    let mut n = multiple_of_all_primes_and(1);
     for e in [&[3][..], &[1, 0, 1]] {
         assert_eq!(rsa_of(&n, e).unwrap_err(), BadKey::Roca);
     }
@@ -406,6 +407,29 @@ fn an_rsa_key_that_can_be_factored_is_refused() {
     assert_eq!(error, BadKey::Roca);
     *n.last_mut().unwrap() += 2;
     rsa_of(&n, &[1, 0, 1]).unwrap();
+}
+
+#[test]
+fn an_rsa_key_is_refused_so_only_by_what_it_is_modulo_each_prime() {
+    let all: u128 = ROCA_PRIMES.iter().product();
+    for prime in ROCA_PRIMES {
+        let powers = (0..prime).scan(1, |power, _| {
+            *power = *power * 65537 % prime;
+            Some(*power)
+        });
+        let order = powers.take_while(|power| *power != 1).count() + 1;
+        // Odd, 1 modulo all others, and by its turns each number modulo this one.
+        let numbers =
+            (0..prime).map(|turn| multiple_of_all_primes_and(2 * turn * (all / prime) + 1));
+        let refused = numbers.filter(|n| match rsa_of(n, &[1, 0, 1]) {
+            Ok(_) => false,
+            Err(bad) => {
+                assert_eq!(bad, BadKey::Roca);
+                true
+            }
+        });
+        assert_eq!(refused.count(), order, "{prime}");
+    }
 }
 
 // ----- curves

@@ -1,16 +1,23 @@
 //! The commands: what the flags of each come to.
 
 use super::{
-    At, Call, Listen, Place, Serve, Source, Target, Tls, Watch,
+    At, Call, Jwt, Listen, Place, Serve, Source, Target, Tls, Token, Watch,
     reader::Reader,
     table::{
-        DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, LOG, LOG_FORMAT, METADATA,
-        READY_WHEN, SERVICE, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
+        BASIC_HTPASSWD, DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE,
+        JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, READY_WHEN, SCOPE, SERVICE,
+        SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
     },
-    value::{duration, listen, metadata, name_server, ready_when, service_name, tags, target_of},
+    value::{
+        duration, jwks, listen, metadata, name_server, path, ready_when, service_name, shown, tags,
+        target_of, text,
+    },
 };
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+
+/// Who makes the tokens of `greeter token`, and whom they are for.
+const NAME: &str = "greeter";
 
 // ===== impl Reader =====
 
@@ -21,13 +28,16 @@ impl Reader<'_> {
         let words = std::mem::take(&mut self.words);
         self.mistakes.extend(words.iter().map(|word| {
             format!(
-                "{word:?} is neither a flag nor a command: the commands are serve, call and help"
+                "{word:?} is neither a flag nor a command: the commands are serve, call, watch, \
+                 token and help"
             )
         }));
         let http = self.http();
         let debug = self.debug();
         let grpc = self.value(&GRPC, |value| listen("--grpc-addr", value));
         let tls = self.tls();
+        let jwt = self.jwt();
+        let htpasswd = self.value(&BASIC_HTPASSWD, path);
         let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let advertise = self.advertise();
@@ -57,6 +67,8 @@ impl Reader<'_> {
             grpc: grpc?,
             debug: debug?,
             tls,
+            jwt,
+            htpasswd,
             registry,
             service: service?,
             advertise,
@@ -75,6 +87,12 @@ impl Reader<'_> {
         let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let timeout = self.value(&TIMEOUT, duration);
+        // Said apart, as a mistake names what it is in.
+        let token = self.value(&SHOWN, |value| Ok(shown(value))).transpose();
+        if let Err(why) = &token {
+            self.mistakes.push(format!("--token: {why}"));
+        }
+        let token = token.ok().flatten();
         let (target, name) = match (&*std::mem::take(&mut self.words), registry) {
             ([target, name], _) => match target_of(target) {
                 Ok(target) => (Some(target), name.clone()),
@@ -95,7 +113,7 @@ impl Reader<'_> {
                 (None, String::new())
             }
         };
-        Some(Call { target: target?, name, timeout: timeout? })
+        Some(Call { target: target?, name, token, timeout: timeout? })
     }
 
     /// What `greeter watch` is told.
@@ -139,7 +157,6 @@ impl Reader<'_> {
 
     /// The files of TLS, which go together.
     fn tls(&mut self) -> Option<Tls> {
-        let path = |path: &str| Ok(path.into());
         let cert = self.value(&TLS_CERT, path);
         let key = self.value(&TLS_KEY, path);
         let client_ca = self.value(&TLS_CLIENT_CA, path);
@@ -152,6 +169,39 @@ impl Reader<'_> {
             _ => self.mistakes.push("--tls-cert and --tls-key go together: give both".to_owned()),
         }
         None
+    }
+
+    /// What tokens must be, which goes together.
+    fn jwt(&mut self) -> Option<Jwt> {
+        let flags = [&JWT_JWKS, &JWT_ISSUER, &JWT_AUDIENCE];
+        let missing: Vec<_> = flags.iter().filter(|flag| !self.is_given(flag)).collect();
+        if matches!(missing.len(), 1 | 2) {
+            let missing: Vec<_> = missing.iter().map(|flag| format!("--{}", flag.name)).collect();
+            let missing = missing.join(" and ");
+            self.mistakes.push(format!(
+                "--jwt-jwks, --jwt-issuer and --jwt-audience go together: give {missing} too"
+            ));
+        }
+        let jwks = self.value(&JWT_JWKS, jwks);
+        let issuer = self.value(&JWT_ISSUER, text);
+        let audience = self.value(&JWT_AUDIENCE, text);
+        Some(Jwt { jwks: jwks?, issuer: issuer?, audience: audience? })
+    }
+
+    /// What `greeter token` is told.
+    pub(super) fn token(&mut self) -> Option<Token> {
+        let words = std::mem::take(&mut self.words);
+        self.mistakes.extend(words.iter().map(|word| format!("token takes flags, not {word:?}")));
+        let issuer = self.value(&JWT_ISSUER, text).unwrap_or_else(|| NAME.to_owned());
+        let audience = self.value(&JWT_AUDIENCE, text).unwrap_or_else(|| NAME.to_owned());
+        let subject = self.value(&SUBJECT, text);
+        let scope = self.value(&SCOPE, text);
+        let lifetime = self.value(&LIFETIME, |value| match duration(value)? {
+            lifetime if lifetime < Duration::from_secs(1) => Err("write 1s or more".to_owned()),
+            lifetime => Ok(lifetime),
+        });
+        let out = self.value(&OUT, path);
+        Some(Token { issuer, audience, subject: subject?, scope, lifetime: lifetime?, out: out? })
     }
 
     /// Says that two servers cannot listen at one place.

@@ -16,6 +16,8 @@ const AFTER: &str = "Commands:
   greeter call --help                   print the flags of call
   greeter watch --consul-addr ADDR      show who is found there, and every change
   greeter watch --help                  print the flags of watch
+  greeter token                         make a key and a token, to try --jwt-jwks
+  greeter token --help                  print the flags of token
   greeter help                          print this
 
 A flag may have one dash or two, and its value after = or a space. A flag goes before its \
@@ -33,10 +35,8 @@ pub(super) fn help(name: &'static str, flags: &[&Flag]) -> String {
             about.push(format!("[env: {env}]"));
         }
         let arg = Arg::new(flag.name).long(flag.name).value_name(flag.value).help(about.join(" "));
-        match flag.env {
-            Some(_) => arg,
-            None => arg.help_heading("The article's spellings"),
-        }
+        let is_old = OLD.iter().any(|old| old.name == flag.name);
+        if is_old { arg.help_heading("The article's spellings") } else { arg }
     });
     let mut command = Clap::new(name)
         .about(ABOUT)
@@ -45,6 +45,7 @@ pub(super) fn help(name: &'static str, flags: &[&Flag]) -> String {
         .disable_help_flag(true)
         .override_usage(match name {
             "greeter" => "greeter [serve] [FLAGS]",
+            "greeter token" => "greeter token [FLAGS]",
             "greeter watch" => "greeter watch --consul-addr ADDR|--dns NAME|--file PATH [FLAGS]",
             _ => "greeter call http://HOST:PORT|grpc://HOST:PORT NAME [FLAGS]",
         })

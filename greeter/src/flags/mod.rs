@@ -11,10 +11,11 @@ mod value;
 use self::{
     help::help,
     reader::{Asked, Reader},
-    table::{CALL, SERVE, WATCH},
+    table::{CALL, SERVE, TOKEN, WATCH},
     value::not_utf8,
 };
 use crate::log::Format;
+use http::{HeaderValue, Uri};
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 /// What the program is asked to do.
@@ -29,6 +30,8 @@ pub enum Command {
     Call(Call),
     /// Watch who is found.
     Watch(Watch),
+    /// Make a token.
+    Token(Token),
 }
 
 /// How to serve.
@@ -42,6 +45,10 @@ pub struct Serve {
     pub debug: Listen,
     /// The certificates, if HTTP and gRPC are to speak TLS.
     pub tls: Option<Tls>,
+    /// What the tokens of callers must be, if some get in by one.
+    pub jwt: Option<Jwt>,
+    /// The users, if some get in by name and password.
+    pub htpasswd: Option<PathBuf>,
     /// The registry, if the greeter is to be registered.
     pub registry: Option<Place>,
     /// The name under which it is registered.
@@ -73,6 +80,43 @@ pub struct Tls {
     pub key: PathBuf,
     /// The authorities of clients, if they must show a certificate.
     pub client_ca: Option<PathBuf>,
+}
+
+/// What a token must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwt {
+    /// The keys by which it may be signed.
+    pub jwks: Jwks,
+    /// Who must have made it.
+    pub issuer: String,
+    /// Whom it must be for.
+    pub audience: String,
+}
+
+/// Where keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Jwks {
+    /// In a file.
+    File(PathBuf),
+    /// At a server.
+    Url(Uri),
+}
+
+/// The token to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who makes it.
+    pub issuer: String,
+    /// Whom it is for.
+    pub audience: String,
+    /// Whom it is about.
+    pub subject: String,
+    /// What it is good for.
+    pub scope: Option<String>,
+    /// How long it is valid.
+    pub lifetime: Duration,
+    /// The folder of the keys.
+    pub out: PathBuf,
 }
 
 /// Where a registry is.
@@ -127,8 +171,19 @@ pub struct Call {
     pub target: Target,
     /// Whom to greet.
     pub name: String,
+    /// What is shown to the greeter, if it asks who calls.
+    pub token: Option<Shown>,
     /// How long the call may take.
     pub timeout: Duration,
+}
+
+/// A token to show. Its `Debug` does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// As the header that it goes into.
+    Token(HeaderValue),
+    /// In a file.
+    File(PathBuf),
 }
 
 /// Where a greeter is.
@@ -194,10 +249,11 @@ pub fn parse(
     let args: Vec<_> = args.collect();
     let mut args = args.into_iter().peekable();
     let help_asked = args.next_if(|first| first == "help").is_some();
-    let word = args.next_if(|first| matches!(&**first, "serve" | "call" | "watch"));
+    let word = args.next_if(|first| matches!(&**first, "serve" | "call" | "watch" | "token"));
     let (name, flags) = match word.as_deref() {
         Some("call") => ("greeter call", CALL),
         Some("watch") => ("greeter watch", WATCH),
+        Some("token") => ("greeter token", TOKEN),
         _ => ("greeter", SERVE),
     };
     let mut reader = Reader::new(flags, &env);
@@ -212,6 +268,7 @@ pub fn parse(
     let command = match word.as_deref() {
         Some("call") => reader.call().map(Command::Call),
         Some("watch") => reader.watch().map(Command::Watch),
+        Some("token") => reader.token().map(Command::Token),
         _ => reader.serve().map(Command::Serve),
     };
     match command {

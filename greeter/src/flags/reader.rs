@@ -1,7 +1,7 @@
 //! Reads the command line and the environment, flag by flag.
 
 use super::{
-    table::{CALL, Flag, SERVE, WATCH},
+    table::{CALL, Flag, SERVE, TOKEN, WATCH},
     value::not_utf8,
 };
 use std::{collections::BTreeMap, ffi::OsString};
@@ -50,8 +50,8 @@ impl<'a> Reader<'a> {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (flag, None),
             };
-            let Some(flag) = SERVE.iter().chain(CALL).chain(WATCH).find(|flag| flag.name == name)
-            else {
+            let mut known = [SERVE, CALL, TOKEN, WATCH].into_iter().flatten();
+            let Some(flag) = known.find(|flag| flag.name == name) else {
                 self.mistakes.push(format!("there is no flag {arg}"));
                 continue;
             };
@@ -68,6 +68,12 @@ impl<'a> Reader<'a> {
             }
         }
         None
+    }
+
+    /// Says whether a flag is given, on the command line or in the environment.
+    pub(super) fn is_given(&self, flag: &Flag) -> bool {
+        let variable = || (self.env)(flag.env?).filter(|value| !value.is_empty());
+        self.given.contains_key(flag.name) || variable().is_some()
     }
 
     /// Reads one flag, from the command line or the environment, or its
@@ -89,7 +95,7 @@ impl<'a> Reader<'a> {
                 },
                 None => (format!("--{}", flag.name), flag.default.to_owned()),
             },
-            (None, None) => return None,
+            (None, None) => (format!("--{}", flag.name), flag.default.to_owned()),
         };
         if value.is_empty() && flag.default.is_empty() && !self.given.contains_key(flag.name) {
             return None;

@@ -57,6 +57,64 @@ pub(super) const TLS_CLIENT_CA: Flag = Flag {
     default: "",
     help: "The authorities, in PEM, one of which must have signed a client's certificate",
 };
+pub(super) const JWT_JWKS: Flag = Flag {
+    name: "jwt-jwks",
+    env: Some("GREETER_JWT_JWKS"),
+    value: "FILE|URL",
+    default: "",
+    help: "The public keys (JWKS) of those who sign tokens: whoever asks for a greeting must then \
+           show one, or a password; a file, or an https:// URL, read anew as they change",
+};
+pub(super) const JWT_ISSUER: Flag = Flag {
+    name: "jwt-issuer",
+    env: Some("GREETER_JWT_ISSUER"),
+    value: "ISSUER",
+    default: "",
+    help: "Who makes the tokens: their iss",
+};
+pub(super) const JWT_AUDIENCE: Flag = Flag {
+    name: "jwt-audience",
+    env: Some("GREETER_JWT_AUDIENCE"),
+    value: "AUDIENCE",
+    default: "",
+    help: "Whom the tokens are for: their aud",
+};
+pub(super) const BASIC_HTPASSWD: Flag = Flag {
+    name: "basic-htpasswd",
+    env: Some("GREETER_BASIC_HTPASSWD"),
+    value: "PATH",
+    default: "",
+    help: "The users who may ask for a greeting by name and password, as htpasswd -B writes them; \
+           read anew when it changes, and at SIGHUP",
+};
+pub(super) const OUT: Flag = Flag {
+    name: "out",
+    env: None,
+    value: "FOLDER",
+    default: ".",
+    help: "Where greeter-key.pem and greeter-jwks.json are, or are made",
+};
+pub(super) const SUBJECT: Flag = Flag {
+    name: "subject",
+    env: None,
+    value: "NAME",
+    default: "Ada",
+    help: "Whom the token is about: its sub",
+};
+pub(super) const SCOPE: Flag = Flag {
+    name: "scope",
+    env: None,
+    value: "SCOPES",
+    default: "",
+    help: "What it is good for: names with spaces between them",
+};
+pub(super) const LIFETIME: Flag = Flag {
+    name: "lifetime",
+    env: None,
+    value: "DURATION",
+    default: "60m",
+    help: "How long it is valid",
+};
 pub(super) const CONSUL: Flag = Flag {
     name: "consul-addr",
     env: Some("GREETER_CONSUL_ADDR"),
@@ -166,6 +224,15 @@ pub(super) const TIMEOUT: Flag = Flag {
     help: "How long the call may take, discovery and retries included",
 };
 
+pub(super) const SHOWN: Flag = Flag {
+    name: "token",
+    env: Some("GREETER_TOKEN"),
+    value: "TOKEN|@FILE",
+    default: "",
+    help: "The token to show to the greeter, or after @ the file that has it, which others do not \
+           see in the list of processes; it is sent in plain text",
+};
+
 /// The flags of `greeter serve`.
 pub(super) const SERVE: &[&Flag] = &[
     &HTTP,
@@ -174,6 +241,10 @@ pub(super) const SERVE: &[&Flag] = &[
     &TLS_CERT,
     &TLS_KEY,
     &TLS_CLIENT_CA,
+    &JWT_JWKS,
+    &JWT_ISSUER,
+    &JWT_AUDIENCE,
+    &BASIC_HTPASSWD,
     &CONSUL,
     #[cfg(feature = "etcd")]
     &ETCD,
@@ -199,10 +270,14 @@ pub(super) const CALL: &[&Flag] = &[
     #[cfg(feature = "etcd")]
     &ETCD,
     &SERVICE,
+    &SHOWN,
     &TIMEOUT,
     &OLD[3],
     &OLD[4],
 ];
+
+/// The flags of `greeter token`.
+pub(super) const TOKEN: &[&Flag] = &[&JWT_ISSUER, &JWT_AUDIENCE, &SUBJECT, &SCOPE, &LIFETIME, &OUT];
 
 /// The flags of `greeter watch`.
 pub(super) const WATCH: &[&Flag] = &[

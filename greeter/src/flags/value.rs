@@ -1,9 +1,11 @@
 //! The values of flags: how each is written, and what is said of one that is
 //! not.
 
-use super::{At, Listen, ReadyWhen, Target};
+use super::{At, Jwks, Listen, ReadyWhen, Shown, Target};
+use http::Uri;
+use kit_auth::{client::bearer, jwt};
 use kit_sd::Address;
-use std::{ffi::OsStr, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
 #[expect(clippy::unnecessary_debug_formatting, reason = "quoted and escaped, as all values are")]
 pub(super) fn not_utf8(what: &str, value: &OsStr) -> String {
@@ -86,6 +88,39 @@ pub(super) fn ready_when(value: &str) -> Result<ReadyWhen, String> {
         "serving" => Ok(ReadyWhen::Serving),
         "registered" => Ok(ReadyWhen::Registered),
         _ => Err("write serving or registered".to_owned()),
+    }
+}
+
+pub(super) fn path(value: &str) -> Result<PathBuf, String> {
+    Ok(text(value)?.into())
+}
+
+pub(super) fn text(value: &str) -> Result<String, String> {
+    if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value.to_owned()) }
+}
+
+/// A token, or the file of one; the error shows nothing of it.
+pub(super) fn shown(value: &str) -> Result<Shown, String> {
+    if let Some(file) = value.strip_prefix('@') {
+        return path(file).map(Shown::File);
+    }
+    let hint = "write the token, or @ and the file that has it";
+    bearer(value).map(Shown::Token).map_err(|_| format!("it is not a bearer token: {hint}"))
+}
+
+/// A file of keys, or where they are fetched.
+pub(super) fn jwks(value: &str) -> Result<Jwks, String> {
+    if !value.contains("://") {
+        return path(value).map(Jwks::File);
+    }
+    let hint = "write https://HOST/PATH, or the path of a file";
+    let uri: Uri = value.parse().map_err(|error| format!("{error}: {hint}"))?;
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(format!("it has a user, and keys are for everybody: {hint}"));
+    }
+    match jwt::Url::new(uri.clone(), ()) {
+        Ok(_) => Ok(Jwks::Url(uri)),
+        Err(error) => Err(format!("{error}: {hint}")),
     }
 }
 

@@ -132,9 +132,8 @@ fn argon2id(text: &str) -> Result<Scheme, BadHash> {
     let is_said = |name| hash.params.get(name).is_some();
     let is_whole = is_said("m") && is_said("t") && is_said("p") && hash.params.iter().count() == 3;
     let params = Params::try_from(&hash).map_err(|_| BadHash::Malformed)?;
-    let salt = hash.salt.as_ref().map_or(0, |salt| salt.len());
     let output = hash.hash.as_ref().map_or(0, argon2::password_hash::phc::Output::len);
-    if !is_whole || salt < argon2::MIN_SALT_LEN || output < MIN_ARGON2_OUTPUT {
+    if !is_whole || output < MIN_ARGON2_OUTPUT {
         return Err(BadHash::Malformed);
     }
     let (memory, passes) = (u64::from(params.m_cost()), u64::from(params.t_cost()));

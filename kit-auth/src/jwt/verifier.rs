@@ -148,6 +148,8 @@ impl<C> Verifier<C> {
     }
 
     fn policy(&mut self) -> &mut Policy {
+        // What one policy takes, another may not.
+        self.cache = self.cache.take().map(|cache| Cache::new(cache.capacity()));
         Arc::make_mut(&mut self.policy)
     }
 

@@ -1,4 +1,5 @@
-//! Whatever comes: nothing panics, and nothing but the token itself is taken.
+//! Whatever comes: nothing panics, and nothing but the token itself is taken (but
+//! for what `signatures.rs` says of ECDSA, which is not met by chance).
 
 use super::{SECRET, base64url, key, knowing, knowing_all, sealed, token_by, verifier};
 use jsonwebtoken::EncodingKey;

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use std::{
     io::ErrorKind,
     net::TcpListener,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
+    time::{Duration, SystemTime},
 };
 
 /// A key of an attacker's own: the private and the public one.
@@ -437,6 +438,29 @@ fn a_signature_of_zeros_or_in_another_form_is_not_right() {
     }
 }
 
+#[test]
+fn a_signature_of_ecdsa_has_a_twin_that_is_as_right() {
+    // Of (r, s) it is (r, n - s): so who wants to know a token again takes its `jti`,
+    // and not its text. It says the same, and for as long.
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let token = token_by(Algorithm::ES256);
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let mut twin = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = false;
+    for (byte, order) in twin[32..].iter_mut().zip(ORDER).rev() {
+        let (rest, under) = order.overflowing_sub(*byte);
+        let (rest, under_too) = rest.overflowing_sub(u8::from(borrow));
+        (*byte, borrow) = (rest, under || under_too);
+    }
+    let twin = format!("{message}.{}", base64url(twin));
+    assert_ne!(twin, token);
+    let verifier = knowing([key(Algorithm::ES256)]);
+    assert_eq!(*verifier.verify(&twin).unwrap(), *verifier.verify(&token).unwrap());
+}
+
 // ----- keys that change
 
 #[test]
@@ -456,6 +480,26 @@ fn without_keys_nothing_is_known_of_a_token() {
 
 #[test]
 fn a_key_that_is_withdrawn_while_it_is_used_verifies_nothing_any_more() {
+    a_key_is_withdrawn(|verifier| verifier);
+}
+
+#[test]
+fn nor_is_what_it_verified_remembered() {
+    a_key_is_withdrawn(|verifier| verifier.cache(8));
+}
+
+/// Tells all threads that one of them has failed: they wait for each other.
+struct Failing<'a>(&'a AtomicBool);
+
+impl Drop for Failing<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+fn a_key_is_withdrawn(remembering: fn(Verifier) -> Verifier) {
     const STAGES: usize = 3;
     let (new, public) = another();
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(public), "kid": "new" });
@@ -469,11 +513,14 @@ fn a_key_that_is_withdrawn_while_it_is_used_verifies_nothing_any_more() {
     // What has been set: the old key, both, the new one.
     let stage = AtomicUsize::new(0);
     let rounds = [const { AtomicUsize::new(0) }; STAGES];
+    let has_failed = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let verifier: Verifier = Verifier::new(keys.clone(), ISSUER, AUDIENCE).clock(clock);
-                loop {
+                let verifier = Verifier::new(keys.clone(), ISSUER, AUDIENCE).clock(clock);
+                let verifier = remembering(verifier);
+                let _failing = Failing(&has_failed);
+                while !has_failed.load(Ordering::SeqCst) {
                     let before = stage.load(Ordering::SeqCst);
                     let (old, new) = (verifier.verify(&old_token), verifier.verify(&new_token));
                     let after = stage.load(Ordering::SeqCst);
@@ -494,7 +541,7 @@ fn a_key_that_is_withdrawn_while_it_is_used_verifies_nothing_any_more() {
             });
         }
         let wait = |stage: usize| {
-            while rounds[stage].load(Ordering::SeqCst) < 200 {
+            while rounds[stage].load(Ordering::SeqCst) < 200 && !has_failed.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
         };
@@ -508,6 +555,28 @@ fn a_key_that_is_withdrawn_while_it_is_used_verifies_nothing_any_more() {
     });
     let rounds = rounds.map(AtomicUsize::into_inner);
     assert!(rounds.iter().all(|rounds| *rounds >= 200), "{rounds:?}");
+}
+
+#[test]
+fn what_was_verified_is_not_remembered_by_another_policy() {
+    fn late() -> SystemTime {
+        clock() + Duration::from_mins(1)
+    }
+    let policies: [fn(Verifier) -> Verifier; 5] = [
+        |verifier| verifier.types(["secevent+jwt"]),
+        |verifier| verifier.max_token(9),
+        |verifier| verifier.max_age(Duration::from_secs(9)),
+        |verifier| verifier.clock(late).leeway(Duration::ZERO),
+        |verifier| verifier.claims::<u8>().claims().types(["secevent+jwt"]),
+    ];
+    let token = token();
+    for stricter in policies {
+        let verifier = verifier().cache(8);
+        for _ in 0..3 {
+            verifier.verify(&token).unwrap();
+        }
+        stricter(verifier).verify(&token).unwrap_err();
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use super::{NOW, claiming, clock, good, refusal, token, verified, verifier, with, without};
 use kit_auth::jwt::{Key, KeySet, TokenError, Verified, Verifier};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// By default.
@@ -82,6 +85,33 @@ fn a_part_of_a_second_counts() {
     exact.verify(&text("exp", ".0")).unwrap_err();
     exact.verify(&text("nbf", ".0")).unwrap();
     exact.verify(&text("nbf", ".25")).unwrap_err();
+}
+
+#[test]
+fn a_token_that_is_remembered_expires_all_the_same() {
+    static TIME: AtomicU64 = AtomicU64::new(NOW);
+    fn ticking() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(TIME.load(Ordering::SeqCst))
+    }
+    let verifier = verifier().clock(ticking).max_age(Duration::from_secs(90)).cache(8);
+    let verified_at = |token: &str, seconds: u64| {
+        TIME.store(NOW + seconds, Ordering::SeqCst);
+        verifier.verify(token).map(drop)
+    };
+    let mut over_at_60 = with("iat", NOW);
+    over_at_60["exp"] = json!(NOW + 60);
+    let mut old_at_90 = with("iat", NOW);
+    old_at_90["exp"] = json!(NOW + 1000);
+    let (over_at_60, old_at_90) = (claiming(over_at_60), claiming(old_at_90));
+    for seconds in [0, 0, 59, 60, 64] {
+        assert_eq!(verified_at(&over_at_60, seconds), Ok(()), "{seconds}");
+        assert_eq!(verified_at(&old_at_90, seconds), Ok(()), "{seconds}");
+    }
+    assert_eq!(verified_at(&over_at_60, 65), Err(expired(5)));
+    for seconds in [65, 89, 90, 94] {
+        assert_eq!(verified_at(&old_at_90, seconds), Ok(()), "{seconds}");
+    }
+    assert_eq!(verified_at(&old_at_90, 95), Err(TokenError::TooOld));
 }
 
 #[test]
