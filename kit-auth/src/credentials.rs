@@ -10,7 +10,7 @@ pub const MAX_CREDENTIALS: usize = 8 * 1024;
 
 /// The headers of a request that may say who sends it, among its extensions.
 ///
-/// A transport's hook writes it ([`Auth::hook`](crate::Auth::hook)), also where
+/// A transport's hook writes it (`Auth::hook`), also where
 /// the request has none of them: an [`Auth`](crate::Auth) that finds no entry
 /// was not told, and does not take that for a stranger. A request of `http`
 /// needs no entry, since it has its headers.

@@ -48,7 +48,7 @@
 //! Inside metrics and traces, which shall see who is refused, and outside limits,
 //! breakers and the service: an unknown caller costs no more than the check.
 //! An endpoint of the kit's transports has its headers no more; there the hook
-//! ([`Auth::hook`], feature `hook`) writes [`Credentials`] among the extensions, and
+//! (`Auth::hook`, feature `hook`) writes [`Credentials`] among the extensions, and
 //! the layer reads those. To forget the hook is an internal fault that names the
 //! line, on each request, and [`Auth::check`] finds it at the start. Over requests of
 //! `http` (axum, hyper, tonic's servers) the layer reads the headers by itself.
@@ -113,6 +113,6 @@ pub use self::{
     layer::{Anonymous, Auth, AuthLayer, AuthService, NoHook},
 };
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

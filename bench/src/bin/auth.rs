@@ -12,7 +12,8 @@ use kit_auth::{
 };
 use kit_bench::{BoxError, say, slow_down};
 use serde_json::json;
-use std::{env, fs, hint::black_box, time::Instant};
+use std::{env, fs, hint::black_box};
+use tokio::time::Instant;
 
 /// Rounds that are timed, ours and the bare one in turn; an odd number.
 const ROUNDS: usize = 101;
@@ -43,21 +44,20 @@ fn pem(algorithm: Algorithm, end: &str) -> Result<Vec<u8>, BoxError> {
 
 fn tokens(algorithm: Algorithm, is_cached: bool, how: &str) -> Result<(), BoxError> {
     let secret = [7; 32];
-    let (signing, key, bare) = match algorithm {
-        Algorithm::HS256 => (
+    let (signing, key, bare) = if algorithm == Algorithm::HS256 {
+        (
             SigningKey::secret(algorithm, &secret)?,
             Key::secret(algorithm, &secret)?,
             DecodingKey::from_secret(&secret),
-        ),
-        _ => {
-            let (private, public) = (pem(algorithm, ".pem")?, pem(algorithm, ".pub.pem")?);
-            let bare = match algorithm {
-                Algorithm::ES256 => DecodingKey::from_ec_pem(&public)?,
-                Algorithm::EdDSA => DecodingKey::from_ed_pem(&public)?,
-                _ => DecodingKey::from_rsa_pem(&public)?,
-            };
-            (SigningKey::pem(algorithm, &private)?, Key::pem(algorithm, &public)?, bare)
-        }
+        )
+    } else {
+        let (private, public) = (pem(algorithm, ".pem")?, pem(algorithm, ".pub.pem")?);
+        let bare = match algorithm {
+            Algorithm::ES256 => DecodingKey::from_ec_pem(&public)?,
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(&public)?,
+            _ => DecodingKey::from_rsa_pem(&public)?,
+        };
+        (SigningKey::pem(algorithm, &private)?, Key::pem(algorithm, &public)?, bare)
     };
     // As an access token has them (RFC 9068).
     let token = signing.id("2026-11").sign(&json!({

@@ -28,8 +28,8 @@ pub fn token(data: &[u8]) {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let secret = EncodingKey::from_secret(&SECRET);
     let signature = crypto::sign(message.as_bytes(), &secret, Algorithm::HS256).unwrap();
-    let Ok(verified) = verifier.verify(&format!("{message}.{signature}")) else { return };
-    sound(&read(header), &read(claims), &verified);
+    let Ok(taken) = verifier.verify(&format!("{message}.{signature}")) else { return };
+    sound(&read(header), &read(claims), &taken);
 }
 
 fn read(json: &[u8]) -> Value {

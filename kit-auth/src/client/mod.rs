@@ -2,7 +2,7 @@
 //!
 //! A [`CredentialLayer`] writes the `authorization` of each request that has none,
 //! out of a [`Credential`]: a constant header, a function, a signer of tokens
-//! (`jwt::Signer`), a file that is renewed ([`FileToken`], as Kubernetes projects
+//! (`jwt::Signer`), a file that is renewed (`FileToken`, as Kubernetes projects
 //! service accounts), or a server of tokens (`OAuth2`, feature `http-source`). It goes
 //! around anything that takes `http` requests: hyper's client, tonic's channel,
 //! kit-transport's pool; reqwest takes its requests from `http`'s.

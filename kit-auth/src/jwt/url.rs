@@ -29,6 +29,8 @@ pub struct Url<S> {
 pub enum BadUrl {
     /// It is none with a host.
     NotAbsolute,
+    /// It has a user before its host: a client has credentials of its own.
+    User,
     /// It is not `https`, and of another machine: who is between could give keys of
     /// their own.
     NotSecure,
@@ -41,9 +43,12 @@ impl<S> Url<S> {
     ///
     /// # Errors
     ///
-    /// When it has no host, or is not `https` unless of this machine.
+    /// When it has no host, or a user, or is not `https` unless of this machine.
     pub fn new(uri: Uri, client: S) -> Result<Self, BadUrl> {
         let host = uri.host().ok_or(BadUrl::NotAbsolute)?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(BadUrl::User);
+        }
         let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         match uri.scheme_str() {
             Some("https") => {}
@@ -123,6 +128,7 @@ impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAbsolute => "the URL of the keys names no host",
+            Self::User => "the URL of the keys has a user, and nobody would ask for one",
             Self::NotSecure => "keys of another machine are fetched over https only",
         })
     }
@@ -163,6 +169,7 @@ mod tests {
             assert_eq!(url(good), Ok(()), "{good}");
         }
         assert_eq!(url("http://a.example/keys"), Err(BadUrl::NotSecure));
+        assert_eq!(url("https://u:p@a.example/"), Err(BadUrl::User));
         assert_eq!(url("/keys"), Err(BadUrl::NotAbsolute));
         assert_eq!(url("a.example:443"), Err(BadUrl::NotAbsolute));
     }

@@ -252,7 +252,8 @@ pub(super) fn denied(error: TokenError) -> Denied {
     Denied::new(reason).of(BEARER).because(error)
 }
 
-/// RFC 6750, section 3: nothing is said of an error to one who showed no token.
+/// RFC 6750, section 3: nothing is said of an error to one who showed no token; one
+/// that is malformed is an invalid one, and only what is there twice a wrong request.
 fn challenge(realm: Option<&str>, denied: &Denied) -> HeaderValue {
     let mut challenge = Challenge::new(BEARER);
     if let Some(realm) = realm {
@@ -260,7 +261,7 @@ fn challenge(realm: Option<&str>, denied: &Denied) -> HeaderValue {
     }
     if denied.scheme() == Some(BEARER) {
         let error = match denied.reason() {
-            Reason::Malformed(_) => "invalid_request",
+            Reason::Malformed(Malformed::Several) => "invalid_request",
             _ => "invalid_token",
         };
         challenge = challenge.with("error", error);

@@ -256,8 +256,8 @@ fn one_whose_token_is_not_right_hears_so() {
             "invalid_request",
             "the credentials are there more than once: send one header",
         ),
-        (one(b"Bearer \xff"), "invalid_request", "the credentials are not printable ASCII"),
-        (one("Bearer"), "invalid_request", "the credentials are not what their scheme asks for"),
+        (one(b"Bearer \xff"), "invalid_token", "the credentials are not printable ASCII"),
+        (one("Bearer"), "invalid_token", "the credentials are not what their scheme asks for"),
     ] {
         let reply = answer(&Auth::new(verifier()), &authorization);
         assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
