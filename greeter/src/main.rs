@@ -70,6 +70,9 @@ async fn open(flags: &Serve, passed: &mut Sockets) -> Result<(), BoxError> {
     let certificates = flags.tls.as_ref().map(tls::load).transpose()?;
     let gate = auth::open(flags).await?;
     let ports = Ports { gate, ..Ports::bind(flags, passed).await? };
+    for socket in passed.left() {
+        tracing::warn!(socket, "nobody accepts who comes to this socket: pass fd:N to a flag");
+    }
     match certificates {
         None => serve(flags, ports, signals).await,
         Some(certificates) => serve(flags, ports.tls(certificates), signals).await,
