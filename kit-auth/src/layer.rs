@@ -255,9 +255,11 @@ where
             }
             Verdict::Later(verdict) => {
                 // A clone, that asks for itself when it is known: what is ready now
-                // may hold a permit, and is for others meanwhile.
-                let (service, auth) = (self.inner.clone(), self.auth.clone());
-                ResponseFuture::waiting(verdict, service, request, auth, self.refuse.clone())
+                // may hold a permit, which is given back.
+                let service = self.inner.clone();
+                self.inner = service.clone();
+                let (auth, refuse) = (self.auth.clone(), self.refuse.clone());
+                ResponseFuture::waiting(verdict, service, request, auth, refuse)
             }
         }
     }

@@ -50,7 +50,7 @@
 //! An endpoint of the kit's transports has its headers no more; there the hook
 //! (`Auth::hook`, feature `hook`) writes [`Credentials`] among the extensions, and
 //! the layer reads those. To forget the hook is an internal fault that names the
-//! line, on each request, and [`Auth::check`] finds it at the start. Over requests of
+//! line, on each request, and [`Auth::check`] finds at the start that none was made. Over requests of
 //! `http` (axum, hyper, tonic's servers) the layer reads the headers by itself.
 //!
 //! # Readiness
@@ -74,7 +74,8 @@
 //! - `api-key`: keys in a header of their own.
 //! - `hook`: the hook for the kit's transports.
 //!
-//! The cryptography is aws-lc's, by name: nothing is installed in the process.
+//! The cryptography of tokens is aws-lc's, by name: nothing is installed in the
+//! process.
 
 #[cfg(feature = "api-key")]
 pub mod api_key;

@@ -83,9 +83,9 @@ impl Rule {
         Self::new(resource.into(), true)
     }
 
-    /// Denies a resource, to those who are known unless it is said otherwise.
+    /// Denies a resource, to anyone unless it is said otherwise.
     pub fn deny(resource: impl Into<String>) -> Self {
-        Self::new(resource.into(), false)
+        Self::new(resource.into(), false).anyone()
     }
 
     /// Fits whoever asks, known or not.

@@ -46,8 +46,13 @@ pub struct Htpasswd {
 struct Shared {
     path: Option<PathBuf>,
     current: ArcSwap<Content>,
-    /// What was read last, good or not.
-    read: Mutex<Vec<u8>>,
+    read: Mutex<Last>,
+}
+
+/// What was read last.
+struct Last {
+    bytes: Vec<u8>,
+    is_bad: bool,
 }
 
 /// What the file has, or had.
@@ -142,7 +147,8 @@ impl Htpasswd {
             Ok(content) => ArcSwap::from_pointee(content),
             Err(lines) => return Err(LoadError::Lines { path, lines }),
         };
-        let shared = Arc::new(Shared { path, current, read: Mutex::new(read) });
+        let last = Last { bytes: read, is_bad: false };
+        let shared = Arc::new(Shared { path, current, read: Mutex::new(last) });
         Ok(Self { shared, workers: Workers::default() })
     }
 
@@ -161,19 +167,19 @@ impl Htpasswd {
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load); then the users of before stay. A file that has not
-    /// changed since is no error the second time.
+    /// As [`load`](Self::load), as long as the file is so; then the users of before
+    /// stay.
     pub fn reload(&self) -> Result<bool, LoadError> {
         let Shared { path: Some(path), current, read: last } = &*self.shared else {
             return Ok(false);
         };
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let read = read(path)?;
-        if *last == read {
+        if last.bytes == read && !last.is_bad {
             return Ok(false);
         }
         let content = current.load().followed_by(&read);
-        *last = read;
+        *last = Last { bytes: read, is_bad: content.is_err() };
         let wrong = |lines| LoadError::Lines { path: Some(path.clone()), lines };
         current.store(Arc::new(content.map_err(wrong)?));
         Ok(true)
@@ -185,21 +191,25 @@ impl Htpasswd {
     /// It is compared by what it holds: Kubernetes replaces a mounted secret by a
     /// link, whose times say nothing.
     pub async fn watch(&self, interval: Duration, hear: impl Fn(Result<(), LoadError>)) {
-        let mut missing = false;
+        let mut told = None;
         loop {
             sleep(interval).await;
-            let read = match self.reload() {
-                Ok(false) => {
-                    missing = false;
-                    continue;
+            match self.reload() {
+                Ok(has_changed) => {
+                    if has_changed {
+                        hear(Ok(()));
+                    }
+                    told = None;
                 }
-                Ok(true) => Ok(()),
                 // Told once, as long as it is so.
-                Err(LoadError::File { .. }) if missing => continue,
-                Err(error) => Err(error),
-            };
-            missing = matches!(read, Err(LoadError::File { .. }));
-            hear(read);
+                Err(error) => {
+                    let text = Some(error.to_string());
+                    if told != text {
+                        told = text;
+                        hear(Err(error));
+                    }
+                }
+            }
         }
     }
 

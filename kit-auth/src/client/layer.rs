@@ -103,8 +103,10 @@ where
             Given::Now(Err(none)) => ResponseFuture::refused(none, self.refuse.clone()),
             Given::Later(value) => {
                 // A clone, that asks for itself when it is there: what is ready now
-                // may hold a place, and is for others meanwhile.
-                ResponseFuture::waiting(value, self.inner.clone(), request, self.refuse.clone())
+                // may hold a place, which is given back.
+                let service = self.inner.clone();
+                self.inner = service.clone();
+                ResponseFuture::waiting(value, service, request, self.refuse.clone())
             }
         }
     }

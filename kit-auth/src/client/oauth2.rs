@@ -28,13 +28,20 @@ const MOST: usize = 64 * 1024;
 /// How long a token serves whose server does not say.
 const USUAL: Duration = Duration::from_mins(5);
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a server that did not answer a call is not asked by others, and how
+/// long one that answered is let alone.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longer is asked for anew.
+const LONGEST: Duration = Duration::from_hours(24 * 30);
 
 /// Tokens of a server of them, by OAuth 2.0's client credentials (RFC 6749,
 /// section 4.4): a [`Credential`].
 ///
 /// A token serves until it is over; when four fifths of its time have passed one
-/// call fetches the next, and those that come meanwhile take the old one. Where
-/// [`keep`](Self::keep) runs, no call does. Clones share the token.
+/// call fetches the next, and those that come meanwhile take the old one. A call that
+/// is dropped drops what it fetches: where calls are shorter than a fetch, and where
+/// none is to wait while there is a token, let [`keep`](Self::keep) run. Clones share
+/// the token.
 pub struct OAuth2<S> {
     inner: Arc<Inner<S>>,
     limit: Duration,
@@ -48,8 +55,8 @@ struct Inner<S> {
     current: ArcSwapOption<Token>,
     /// Somebody fetches the next in time.
     is_kept: AtomicBool,
-    /// Held by who fetches the next.
-    fetching: Mutex<()>,
+    /// Held by who fetches the next; when that failed last.
+    fetching: Mutex<Option<Instant>>,
 }
 
 struct Token {
@@ -62,7 +69,8 @@ struct Token {
 struct Answer {
     access_token: String,
     token_type: String,
-    expires_in: Option<u64>,
+    /// Seconds; Azure AD writes them as a string.
+    expires_in: Option<serde_json::Value>,
 }
 
 // ===== impl OAuth2 =====
@@ -81,6 +89,9 @@ impl<S> OAuth2<S> {
         secret: &str,
         scopes: &str,
     ) -> Result<Self, NoCredential> {
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(NoCredential::new("the URL of the server of tokens has a user"));
+        }
         let is_here = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if uri.scheme_str() != Some("https") && !is_here {
             return Err(NoCredential::new("a server of tokens is asked over https only"));
@@ -102,7 +113,7 @@ impl<S> OAuth2<S> {
             form,
             current: ArcSwapOption::empty(),
             is_kept: AtomicBool::new(false),
-            fetching: Mutex::new(()),
+            fetching: Mutex::new(None),
         });
         Ok(Self { inner, limit: Duration::from_secs(5) })
     }
@@ -159,11 +170,14 @@ where
             return Err(NoCredential::new("the server of tokens gives none that is a bearer's"));
         }
         let header = bearer(&answer.access_token)?;
-        let lifetime = answer.expires_in.map_or(USUAL, Duration::from_secs);
+        let seconds = answer.expires_in.and_then(|seconds| match seconds {
+            serde_json::Value::String(text) => text.parse().ok(),
+            number => number.as_u64(),
+        });
+        let lifetime = seconds.map_or(USUAL, Duration::from_secs).min(LONGEST);
         // From when it was asked for: it is no older than that.
-        let at = |time| asked.checked_add(time).unwrap_or(asked + Duration::from_hours(24));
-        let token =
-            Token { header: header.clone(), renew: at(lifetime * 4 / 5), until: at(lifetime) };
+        let (renew, until) = (asked + lifetime / 5 * 4, asked + lifetime);
+        let token = Token { header: header.clone(), renew, until };
         self.current.store(Some(Arc::new(token)));
         Ok(header)
     }
@@ -191,14 +205,27 @@ where
     }
 
     async fn next(&self, limit: Duration) -> Result<HeaderValue, NoCredential> {
-        let _fetching = self.fetching.lock().await;
-        match self.current() {
-            Some((header, true)) => Ok(header),
-            known => match (self.fetch(limit).await, known) {
-                // The old one serves still.
-                (Err(_), Some((header, _))) => Ok(header),
-                (fetched, _) => fetched,
-            },
+        let begun = Instant::now();
+        let silent = || NoCredential::new("the server of tokens does not answer");
+        let mut failed = match (self.fetching.try_lock(), self.current()) {
+            (Ok(failed), _) => failed,
+            // Somebody fetches, and the old one serves still.
+            (Err(_), Some((header, _))) => return Ok(header),
+            (Err(_), None) => timeout(limit, self.fetching.lock()).await.map_err(|_| silent())?,
+        };
+        let known = self.current();
+        if let Some((header, true)) = known {
+            return Ok(header);
+        }
+        // What failed while this waited, or a moment ago, would fail again.
+        let has_failed = failed.is_some_and(|failed| failed >= begun || failed + PAUSE > begun);
+        let fetched = if has_failed { Err(silent()) } else { self.fetch(limit).await };
+        if !has_failed {
+            *failed = fetched.is_err().then(Instant::now);
+        }
+        match (fetched, known) {
+            (Err(_), Some((header, _))) => Ok(header),
+            (fetched, _) => fetched,
         }
     }
 }
@@ -210,7 +237,8 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
-    /// Fetches each token before the one before it is over, so that no call waits.
+    /// Fetches each token before the one before it is over, so that no call waits
+    /// that comes while there is one.
     /// It never ends; a server that does not answer is asked again after 5 s.
     pub async fn keep(&self) {
         self.inner.is_kept.store(true, Ordering::Relaxed);
@@ -225,9 +253,9 @@ where
                 matches!(self.inner.current(), Some((_, true)))
                     || self.inner.fetch(self.limit).await.is_ok()
             };
-            if !is_new {
-                sleep_until(Instant::now() + RETRY).await;
-            }
+            // One that is over when it comes is asked for no more often than that.
+            let pause = if is_new { PAUSE } else { RETRY };
+            sleep_until(Instant::now() + pause).await;
         }
     }
 }

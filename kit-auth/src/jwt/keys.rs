@@ -15,6 +15,8 @@ use tokio::{
 
 /// How long a request waits for keys that may have come with its own.
 const WAIT: Duration = Duration::from_secs(2);
+/// How many may.
+const MOST_WAITING: usize = 1000;
 
 /// The keys that tokens are verified with now. Clones share them, and see at once
 /// that they have changed.
@@ -128,6 +130,10 @@ impl Keys {
             }
             (looks.is_asked, looks.asked) = (true, Some(now));
             self.0.wanted.notify_one();
+        }
+        // Each holds its request: those who are too many may come again.
+        if self.0.over.receiver_count() >= MOST_WAITING {
+            return Some(Look::Failed);
         }
         // Within the lock, so that its end is not missed.
         Some(Look::Asked(self.0.over.subscribe()))

@@ -4,7 +4,7 @@ use super::{
     token::{Token, object},
 };
 use serde::Deserialize;
-use std::{error::Error, fmt};
+use std::{collections::HashSet, error::Error, fmt};
 
 /// Keys that a token may be signed with.
 ///
@@ -30,6 +30,10 @@ pub enum BadSet {
     Empty,
     /// It has secrets beside public keys: a public key might pass for a secret.
     Mixed,
+    /// It has more than 1,000 keys.
+    TooMany,
+    /// Two keys without an id are one.
+    Twice,
     /// Two keys have this id.
     Duplicate(String),
     /// A key, by its place from 0 on and its id, is no good.
@@ -43,6 +47,11 @@ pub enum BadSet {
         bad: BadKey,
     },
 }
+
+/// The most keys that a set may have: what is done with them grows by the square.
+const MOST: usize = 1_000;
+/// How many reasons are shown.
+const SHOWN: usize = 10;
 
 /// Why there is no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +115,9 @@ impl KeySet {
         if keys.is_empty() && bad.is_empty() {
             bad.push(BadSet::Empty);
         }
+        if keys.len() + bad.len() > MOST {
+            return Err(BadKeySet(vec![BadSet::TooMany]));
+        }
         if keys.iter().any(Key::is_secret) && !keys.iter().all(Key::is_secret) {
             bad.push(BadSet::Mixed);
         }
@@ -114,12 +126,13 @@ impl KeySet {
             BadSet::Key { id, .. } => id.as_deref(),
             _ => None,
         });
-        let ids: Vec<String> =
-            keys.iter().filter_map(Key::get_id).chain(of_bad).map(str::to_owned).collect();
-        for (at, id) in ids.iter().enumerate() {
-            if ids[..at].contains(id) {
-                bad.push(BadSet::Duplicate(id.clone()));
-            }
+        let mut ids = HashSet::new();
+        let ids = keys.iter().filter_map(Key::get_id).chain(of_bad).filter(|id| !ids.insert(*id));
+        let twice: Vec<_> = ids.map(|id| BadSet::Duplicate(id.to_owned())).collect();
+        bad.extend(twice);
+        let is_twice = |at: usize, key: &Key| keys[..at].iter().any(|other| other.is_as(key));
+        if keys.iter().enumerate().any(|(at, key)| key.get_id().is_none() && is_twice(at, key)) {
+            bad.push(BadSet::Twice);
         }
         if bad.is_empty() { Ok(Self { keys, left_out }) } else { Err(BadKeySet(bad)) }
     }
@@ -178,7 +191,7 @@ impl KeySet {
 
     /// Whether it has the same keys.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.keys.len() == other.keys.len() && self.has_all_of(other)
+        self.has_all_of(other) && other.has_all_of(self)
     }
 
     /// Whether each key of the other is in this one: nothing was withdrawn.
@@ -213,6 +226,9 @@ impl fmt::Display for BadKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the set of keys is not taken: ")?;
         for (at, bad) in self.0.iter().enumerate() {
+            if at == SHOWN {
+                return write!(f, "; and {} more", self.0.len() - at);
+            }
             if at > 0 {
                 f.write_str("; ")?;
             }
@@ -230,6 +246,8 @@ impl fmt::Display for BadSet {
             Self::NotJwks => f.write_str("it is not a JSON Web Key Set"),
             Self::Empty => f.write_str("it has no key to verify with"),
             Self::Mixed => f.write_str("it has secrets beside public keys: make a set of each"),
+            Self::TooMany => f.write_str("it has more than 1,000 keys"),
+            Self::Twice => f.write_str("a key without an id is there twice"),
             Self::Duplicate(id) => write!(f, "two keys have the id {id:?}"),
             Self::Key { at, id: Some(id), bad } => write!(f, "key {at} ({id:?}): {bad}"),
             Self::Key { at, id: None, bad } => write!(f, "key {at}: {bad}"),

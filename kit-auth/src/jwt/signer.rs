@@ -49,8 +49,12 @@ pub struct Signer<F> {
     making: Mutex<()>,
 }
 
+/// Longer is no token's life, but a key's.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 struct Signed {
     header: HeaderValue,
+    made: SystemTime,
     renew: SystemTime,
     until: SystemTime,
 }
@@ -152,10 +156,11 @@ where
         }
     }
 
-    /// Lets a token live so long: 5 minutes by default, a second at least.
+    /// Lets a token live so long: 5 minutes by default, a second at least and a year
+    /// at most.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime.max(Duration::from_secs(1));
+        self.lifetime = lifetime.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
@@ -190,14 +195,15 @@ where
             .map_err(|error| NoCredential::new("a token could not be signed").because(error))?;
         let header = bearer(&token)?;
         let (renew, until) = (now + self.lifetime * 4 / 5, now + self.lifetime);
-        let signed = Signed { header: header.clone(), renew, until };
+        let signed = Signed { header: header.clone(), made: now, renew, until };
         self.current.store(Some(Arc::new(signed)));
         Ok(header)
     }
 
     fn current(&self, now: SystemTime) -> Option<(HeaderValue, bool)> {
         let current = self.current.load();
-        let signed = current.as_ref().filter(|signed| now < signed.until)?;
+        let signed =
+            current.as_ref().filter(|signed| (signed.made..signed.until).contains(&now))?;
         Some((signed.header.clone(), now < signed.renew))
     }
 }

@@ -83,6 +83,8 @@ pub struct Feed<S> {
     good: Option<Instant>,
     /// How long they are fresh from then on, if the source said so.
     fresh: Option<Duration>,
+    /// When it is gone nobody is to wait for it.
+    _fed: NoMore,
 }
 
 /// What a [`Feed`] tells of.
@@ -100,6 +102,8 @@ pub enum Fed<'a> {
 /// How soon it is tried again, first and at last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_mins(1);
+/// What no clock of ours reaches, and may be added to.
+const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 
 // ===== impl Keys =====
 
@@ -118,6 +122,7 @@ impl Keys {
             max_stale: Duration::from_hours(24),
             good: None,
             fresh: None,
+            _fed: NoMore(keys.clone()),
         };
         let feed = feed.unknown_key_interval(Duration::from_secs(10));
         (keys, feed)
@@ -134,8 +139,9 @@ impl<S: KeySource> Feed<S> {
         self
     }
 
-    /// Fetches no more often than `least`, and no less often than `most`, whatever
-    /// the source says: 30 s and 24 h by default.
+    /// Fetches about no more often than `least`, and no less often than `most` and
+    /// than half of what they may be [stale](Self::max_stale), whatever the source
+    /// says: 30 s and 24 h by default.
     pub const fn between(mut self, least: Duration, most: Duration) -> Self {
         (self.least, self.most) = (least, most);
         self
@@ -145,7 +151,7 @@ impl<S: KeySource> Feed<S> {
     /// keys: no more often than this, or strangers would have the source asked; 10
     /// s by default. A request waits for it, for 2 s at most.
     pub fn unknown_key_interval(self, interval: Duration) -> Self {
-        self.keys.is_fed(interval);
+        self.keys.is_fed(interval.min(NEVER));
         self
     }
 
@@ -192,14 +198,13 @@ impl<S: KeySource> Feed<S> {
     /// How long to wait after a fetch that went well.
     fn interval(&self) -> Duration {
         let bounded = |fresh: Duration| fresh.max(self.least).min(self.most.max(self.least));
-        jittered(self.fresh.map_or(self.every, bounded))
+        // However long they are fresh, they are fetched before they are given up.
+        jittered(self.fresh.map_or(self.every, bounded).min(self.max_stale / 2).min(NEVER))
     }
 
     /// Fetches the keys again and again, and tells `hear` what comes of it. It
     /// never ends; dropped, it leaves the keys as they are.
     pub async fn run(mut self, hear: impl Fn(Fed<'_>)) {
-        // Also when this is dropped: nobody is to wait for it then.
-        let _fed = NoMore(self.keys.clone());
         let mut failures = 0;
         let mut next = match self.good {
             Some(good) => good + self.interval(),
@@ -240,6 +245,7 @@ impl<S: KeySource> Feed<S> {
     }
 }
 
+#[derive(Debug)]
 struct NoMore(Keys);
 
 impl Drop for NoMore {

@@ -46,7 +46,7 @@ enum Kind {
 #[non_exhaustive]
 pub enum BodyError {
     /// It is larger than the [limit](crate::Server::max_body). Whatever the
-    /// service says, its peer is told 413, unless the reply has begun.
+    /// service answers then, its peer is told 413, unless the reply has begun.
     TooLarge,
     /// It comes slower than it [may](crate::Server::body_rate), over HTTP/2.
     /// Over HTTP/1 the connection is at its end then, which is hyper's error.
@@ -58,15 +58,15 @@ pub enum BodyError {
 pin_project! {
     /// A body that says no length, or comes over a connection with others.
     struct Watched {
+        // Gone with an error, so that what lies there leaves the peer room.
         #[pin]
-        body: hyper::body::Incoming,
+        body: Option<hyper::body::Incoming>,
         #[pin]
         timer: Sleep,
         came: u64,
         most: u64,
         rate: Option<Rate>,
         pace: Pace,
-        is_over: bool,
         call: u64,
         conn: Arc<Conn>,
         shared: Arc<Shared>,
@@ -111,14 +111,13 @@ impl BodyLimits {
     fn watched(self, body: hyper::body::Incoming, call: &Call, shared: &Arc<Shared>) -> Kind {
         let conn = Arc::clone(call.conn());
         Kind::Watched(Box::pin(Watched {
-            body,
+            body: Some(body),
             timer: sleep_until(Instant::now()),
             came: 0,
             most: self.most,
             // Over HTTP/1 its connection has it.
             rate: (conn.protocol() == Protocol::Http2).then_some(self.rate),
             pace: Pace::new(self.rate),
-            is_over: false,
             call: call.number(),
             conn,
             shared: Arc::clone(shared),
@@ -127,8 +126,12 @@ impl BodyLimits {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    const GRPC: &[u8] = b"application/grpc";
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    // gRPC's own types, and no gRPC-Web, which is of one message.
+    kind.and_then(|kind| kind.split_at_checked(GRPC.len())).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(GRPC) && matches!(rest, [] | [b'+' | b';', ..])
+    })
 }
 
 // ===== impl Incoming =====
@@ -150,15 +153,16 @@ impl Body for Incoming {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Plain(body) => body.is_end_stream(),
-            Kind::Watched(body) => body.is_over || body.body.is_end_stream(),
+            Kind::Watched(body) => body.body.as_ref().is_none_or(Body::is_end_stream),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Plain(body) => body.size_hint(),
-            Kind::Watched(body) if body.is_over => SizeHint::with_exact(0),
-            Kind::Watched(body) => body.body.size_hint(),
+            Kind::Watched(body) => {
+                body.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+            }
         }
     }
 }
@@ -177,10 +181,8 @@ impl Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut this = self.project();
-        if *this.is_over {
-            return Poll::Ready(None);
-        }
-        let error = match this.body.poll_frame(cx) {
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let error = match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 *this.came = this.came.saturating_add(length);
@@ -199,7 +201,7 @@ impl Watched {
             }
             Poll::Ready(Some(Err(error))) => BodyError::Hyper(error),
             Poll::Ready(None) => {
-                *this.is_over = true;
+                this.body.set(None);
                 return Poll::Ready(None);
             }
             Poll::Pending => {
@@ -216,7 +218,7 @@ impl Watched {
                 BodyError::TooSlow
             }
         };
-        *this.is_over = true;
+        this.body.set(None);
         Poll::Ready(Some(Err(error)))
     }
 }

@@ -160,11 +160,12 @@ where
         }
         match self.project() {
             CountedProj::Served { reply, call, connects } => {
-                let reply = reply.poll(cx);
+                let reply = ready!(reply.poll(cx));
+                // When the service is done with it, whatever it says.
                 if call.as_ref().is_some_and(Call::exceeds) {
                     return Poll::Ready(Ok(refused(Refusal::BodyTooLarge)));
                 }
-                let mut reply = ready!(reply).map_err(Into::into)?;
+                let mut reply = reply.map_err(Into::into)?;
                 let mut call = call.take();
                 if let Some(call) = &mut call {
                     if call.conn().protocol() == Protocol::Http2 {

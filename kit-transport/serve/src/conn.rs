@@ -135,7 +135,9 @@ impl Conn {
     fn takes_excess(&self, call: u64) -> bool {
         let mut excesses = self.excesses();
         let at = excesses.iter().position(|known| *known == call);
-        at.map(|at| excesses.swap_remove(at)).is_some()
+        let is_it = at.map(|at| excesses.swap_remove(at)).is_some();
+        self.exceeds.store(!excesses.is_empty(), Ordering::Release);
+        is_it
     }
 
     /// When the last call began, in milliseconds on the server's clock.

@@ -17,7 +17,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// How long what is already lost may take to end well: a peer that was turned
 /// away to close, a service to answer a body that never came.
@@ -193,10 +196,14 @@ impl<H: GracefulConnection> Future for Connection<H> {
             if *this.is_armed && !this.timer.is_elapsed() {
                 return Poll::Pending;
             }
-            *this.is_armed = this.timer.as_mut().poll(cx).is_pending();
-            if *this.is_armed {
+            // Without budget it is not looked at, and knows nobody: tokio has woken us
+            // already, to look again.
+            let is_looked_at = has_budget_remaining();
+            if this.timer.as_mut().poll(cx).is_pending() {
+                *this.is_armed = is_looked_at;
                 return Poll::Pending;
             }
+            *this.is_armed = false;
             if this.rings.take().is_some_and(|rang| rang < deadline) {
                 continue;
             }
@@ -283,14 +290,11 @@ impl State {
         };
         let next = self.phase.next(seen);
         if next != self.phase || seen.called {
-            // A call that began since the last look, and is over, was short: its
-            // begin, rounded up, spares a look at the clock.
-            let now = || {
-                if seen.called { conn.stats.at(conn.begun() + 1) } else { Instant::now() }
-            };
             self.deadline = match next {
-                Phase::Waiting(Waiting::Close) if ends == Ends::Now => now().checked_add(LINGER),
-                Phase::Waiting(waiting) => now().checked_add(waiting.limit(limits)),
+                Phase::Waiting(Waiting::Close) if ends == Ends::Now => {
+                    Instant::now().checked_add(LINGER)
+                }
+                Phase::Waiting(waiting) => Instant::now().checked_add(waiting.limit(limits)),
                 Phase::Busy => None,
             };
             self.written = conn.written();

@@ -30,6 +30,9 @@ pub enum HostFault {
     NoUri,
 }
 
+/// The longest host that is remembered, with its port.
+const LONGEST: usize = 260;
+
 /// Says what is wrong with the host of a request, if something is.
 ///
 /// `known` is one that was right: each request of a connection names the same,
@@ -65,7 +68,10 @@ pub(crate) fn check(
     };
     if known.get().is_none_or(|known| **known != *host.as_bytes()) {
         valid(host.as_bytes())?;
-        known.get_or_init(|| host.as_bytes().into());
+        // It stays as long as the connection: a name has 253 letters at most.
+        if host.len() <= LONGEST {
+            known.get_or_init(|| host.as_bytes().into());
+        }
     }
     match authority {
         Some(authority) if !is_same(authority, host.as_bytes(), uri.scheme_str()) => {

@@ -46,7 +46,7 @@
 //!
 //! Each connection is a task, owned by the loop: it ends with it. The task
 //! drives hyper, looks after each step at what the connection is waiting for,
-//! and keeps one timer for it. A request costs one look at the clock, no lock
+//! and keeps one timer for it. A request costs two looks at the clock, no lock
 //! and no allocation of ours, save the entry of its [`Peer`] in the extensions.
 //!
 //! ```text

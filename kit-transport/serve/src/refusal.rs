@@ -2,7 +2,8 @@ use http::{Response, StatusCode};
 use kit_endpoint::{Details, Fault, Kind, Problem};
 use std::{error::Error, fmt, fmt::Write, time::SystemTime};
 
-/// Why a peer was turned away before the service saw anything.
+/// Why a peer was turned away: before the service saw anything, but for a body
+/// that turned out too large.
 ///
 /// On the wire it is a reply with its [`status`](Self::status) and problem
 /// details (RFC 9457), after which the connection is closed.
@@ -17,7 +18,7 @@ pub enum Refusal {
     /// many [fields](crate::Server::max_fields): 431.
     HeadTooLarge,
     /// The body is larger than the [limit](crate::Server::max_body), by its own
-    /// length: 413.
+    /// length or by what came of it: 413.
     BodyTooLarge,
     /// The request does not say clearly what host it is for: 400.
     Host(crate::HostFault),
@@ -107,9 +108,9 @@ impl Fault for Refusal {
         }
     }
 
-    /// Nothing ran.
+    /// Nothing ran; of a body that said no length a part was read.
     fn refused(&self) -> bool {
-        true
+        !matches!(self, Self::BodyTooLarge)
     }
 
     fn describe(&self, _: &mut Details) {}

@@ -135,8 +135,10 @@ impl<L, S> Server<L, S> {
     /// has cost `patience`: 240 B/s and 10 s by default, [`Duration::MAX`] for
     /// never. Both are Kestrel's, but for its 5 s.
     ///
-    /// Only the time counts in which the service waits for more of the body;
-    /// each byte buys some back, up to `patience`. The service hears an error
+    /// Only the time counts in which the service waits for more of the body, from
+    /// one look at it to the next; each byte buys some back, up to `patience`. Over
+    /// HTTP/2 a service that leaves 1 MiB of other bodies of the connection unread
+    /// leaves its peer no room to send this one, and the time counts all the same. The service hears an error
     /// in the body. Over HTTP/1 it has half a second then to answer, and the
     /// connection is closed; over HTTP/2 the others of the connection go on.
     ///

@@ -581,3 +581,28 @@ async fn a_connection_has_no_age_by_default() {
         sleep(SECOND * 70).await;
     }
 }
+
+/// What is ready uses up tokio's budget of the task: the timer is looked at in
+/// vain then, and must be looked at again.
+#[tokio::test(start_paused = true)]
+async fn a_reply_whose_parts_are_all_there_is_not_held_for_ever_either() {
+    let (net, pipes) = Net::new();
+    let service = tower::service_fn(|_: Request<Incoming>| async {
+        let (send, parts) = tokio::sync::mpsc::channel(10_000);
+        for _ in 0..10_000 {
+            _ = send.try_send(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"part"))));
+        }
+        // Nor does it end by itself.
+        tokio::spawn(async move { send.closed().await });
+        let parts = futures_util::stream::unfold(parts, |mut parts| async {
+            parts.recv().await.map(|part| (part, parts))
+        });
+        Ok::<_, Infallible>(Response::new(StreamBody::new(parts.boxed())))
+    });
+    let mut pipe = net.connect_through(16 * 1024);
+    // It is there when the connection is looked at first.
+    pipe.write_all(GET).await.unwrap();
+    let (handle, _running) = start(serve(pipes, service));
+    let took = gone(&handle).await;
+    assert!(took < SECOND * 11, "{took:?}");
+}

@@ -105,15 +105,18 @@ pub(crate) async fn probed<T>(
     let (is_over, over) = watch::channel(false);
     // A task of its own: what the attack does between two looks, reading a long
     // list of connections from the system for one, is no time of the server's.
-    let probes = tokio::spawn(async move {
+    let mut probes = tokio::spawn(async move {
         let mut longest = Duration::ZERO;
-        while !*over.borrow() {
+        while !*over.borrow() && over.has_changed().is_ok() {
             longest = longest.max(probe(address).await?);
             sleep(Duration::from_millis(50)).await;
         }
         Ok::<_, BoxError>(longest)
     });
-    let done = attack.await;
+    let done = tokio::select! {
+        done = attack => done,
+        failed = &mut probes => return Err(failed?.err().unwrap_or_else(|| "it stopped".into())),
+    };
     is_over.send_replace(true);
     Ok((done, probes.await??))
 }
