@@ -21,9 +21,9 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
-use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service as _, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_test::mock::{self, Handle, Mock, SendResponse, Spawn};
 
 type Http = http::Request<()>;
@@ -322,7 +322,7 @@ fn a_clone_is_called_when_it_is_ready<Req: Saying>() {
     assert_ready_ok!(service.poll_ready());
     let mut reply = task::spawn(service.call(Req::saying(&[])));
     handle.allow(0);
-    assert_ready_ok!(service.poll_ready(), "what is ready is for others meanwhile");
+    assert_pending!(service.poll_ready(), "what was ready is given back");
     assert_pending!(reply.poll());
     assert_pending!(handle.poll_request(), "it is not known yet");
 
@@ -346,6 +346,16 @@ fn a_clone_is_called_when_it_is_ready<Req: Saying>() {
 fn who_is_not_known_yet_holds_no_readiness_and_waits_for_it_after() {
     a_clone_is_called_when_it_is_ready::<Kit>();
     a_clone_is_called_when_it_is_ready::<Http>();
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_limit_nobody_waits_for_what_it_holds_itself() {
+    let (slow, tell) = slow();
+    let inner = service_fn(async |_: Http| Ok::<_, BoxError>(()));
+    let mut service = Auth::new(slow).layer().layer(ConcurrencyLimit::new(inner, 1));
+    let call = service.ready().await.unwrap().call(Http::saying(&[]));
+    tell.send(Ok(ADA)).unwrap();
+    timeout(Duration::from_secs(1), call).await.unwrap().unwrap();
 }
 
 fn an_earlier_identity_goes<Req: Saying>() {

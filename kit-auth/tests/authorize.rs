@@ -332,7 +332,7 @@ fn go_micros_cases_hold() {
         ("ExactRuleValidScope", one(granted(SERVICE).scope("neededscope")), SCOPED, SERVICE, yes),
         ("ExactRuleInvalidScope", one(granted(SERVICE).scope("invalidscope")), SCOPED, SERVICE, no),
         ("CatchallDenyWithAccount", one(denied("*")), SOMEBODY, SERVICE, no),
-        ("CatchallDenyWithNoAccount", one(denied("*")), NOBODY, SERVICE, unknown),
+        ("CatchallDenyWithNoAccount", one(denied("*")), NOBODY, SERVICE, no),
         (
             "RulePriorityGrantFirst",
             Rules::new().rule(granted("*").priority(1)).rule(denied("*").priority(0)),

@@ -232,7 +232,53 @@ async fn tokens_of_a_server_are_fetched_once_and_before_they_are_over() {
     assert!(error.to_string().ends_with("the server of tokens does not answer"), "{error}");
     assert!(!format!("{source:?} {error:?}").contains("cret"));
     *tokens.0.is_out.lock().unwrap() = false;
+    // A server that did not answer is let alone for a moment.
+    let asked = tokens.0.asked.load(Ordering::Relaxed);
+    assert!(given(&source).await.is_err());
+    assert_eq!(tokens.0.asked.load(Ordering::Relaxed), asked);
+    sleep(SECOND).await;
     assert!(given(&source).await.unwrap().to_str().unwrap().starts_with("Bearer t"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_costs_all_who_wait_one_time_out() {
+    let client = service_fn(|_: Request<Full<Bytes>>| async {
+        std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+    });
+    let uri = "https://login.example/token".parse().unwrap();
+    let source = OAuth2::new(uri, client, "a", "b", "").unwrap();
+    let begun = Instant::now();
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let source = source.clone();
+            tokio::spawn(async move { given(&source).await.is_err() })
+        })
+        .collect();
+    for call in calls {
+        assert!(call.await.unwrap());
+    }
+    assert!(begun.elapsed() < SECOND * 6, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_may_live_for_ever_or_not_at_all() {
+    for lifetime in [json!(0), json!(u64::MAX), json!("3599"), json!(i64::MAX), json!(-1)] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (count, answer) = (Arc::clone(&asked), lifetime.clone());
+        let client = service_fn(move |_: Request<Full<Bytes>>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let token = json!({"access_token": "t", "token_type": "bearer", "expires_in": answer});
+            async move { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(token.to_string()))) }
+        });
+        let uri = "https://login.example/token".parse().unwrap();
+        let source = OAuth2::new(uri, client, "a", "b", "").unwrap();
+        assert_eq!(given(&source).await.unwrap(), "Bearer t", "{lifetime}");
+        let kept = source.clone();
+        let keeping = tokio::spawn(async move { kept.keep().await });
+        sleep(SECOND * 60).await;
+        keeping.abort();
+        assert!(asked.load(Ordering::Relaxed) <= 62, "{lifetime}: {asked:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

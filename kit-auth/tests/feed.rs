@@ -217,6 +217,50 @@ async fn keys_that_cannot_be_fetched_for_too_long_are_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_are_fresh_for_long_are_fetched_before_they_may_be_given_up() {
+    let source = Source::new(Has::Keys(set(&["old"]), Some(HOUR * 1000)));
+    let (keys, mut feed) = Keys::fed_by(source.clone());
+    feed.first().await.unwrap();
+    let _running = run(feed.max_stale(HOUR * 10));
+    let verifier = verifier(&keys);
+    // Out for 4 of each 10 hours.
+    for _ in 0..20 {
+        sleep(HOUR * 6).await;
+        source.has(Has::Nothing);
+        sleep(HOUR * 4).await;
+        assert!(ask(&verifier, "old").await.is_ok());
+        source.has(Has::Keys(set(&["old"]), Some(HOUR * 1000)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_may_be_none() {
+    let source = Source::of(&["old"]);
+    let (keys, mut feed) = Keys::fed_by(source.clone());
+    feed.first().await.unwrap();
+    let never = Duration::MAX;
+    let feed = feed.every(never).between(never, never).max_stale(never);
+    let _running = run(feed.unknown_key_interval(never).fetch_timeout(never));
+    let verifier = verifier(&keys);
+    for _ in 0..3 {
+        assert_eq!(ask(&verifier, "new").await.unwrap_err(), Reason::Invalid);
+        sleep(HOUR).await;
+    }
+    assert_eq!(source.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_ever_fetches_nobody_waits() {
+    let (keys, mut feed) = Keys::fed_by(Source::of(&["old"]));
+    feed.first().await.unwrap();
+    drop(feed);
+    let begun = Instant::now();
+    let verifier = verifier(&keys);
+    assert_eq!(ask(&verifier, "new").await.unwrap_err(), Reason::Invalid);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn before_there_are_keys_each_token_is_unavailable() {
     let source = Source::new(Has::Nothing);
     let (keys, mut feed) = Keys::fed_by(source.clone());

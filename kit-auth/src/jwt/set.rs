@@ -32,8 +32,6 @@ pub enum BadSet {
     Mixed,
     /// It has more than 1,000 keys.
     TooMany,
-    /// Two keys without an id are one.
-    Twice,
     /// Two keys have this id.
     Duplicate(String),
     /// A key, by its place from 0 on and its id, is no good.
@@ -130,10 +128,6 @@ impl KeySet {
         let ids = keys.iter().filter_map(Key::get_id).chain(of_bad).filter(|id| !ids.insert(*id));
         let twice: Vec<_> = ids.map(|id| BadSet::Duplicate(id.to_owned())).collect();
         bad.extend(twice);
-        let is_twice = |at: usize, key: &Key| keys[..at].iter().any(|other| other.is_as(key));
-        if keys.iter().enumerate().any(|(at, key)| key.get_id().is_none() && is_twice(at, key)) {
-            bad.push(BadSet::Twice);
-        }
         if bad.is_empty() { Ok(Self { keys, left_out }) } else { Err(BadKeySet(bad)) }
     }
 
@@ -247,7 +241,6 @@ impl fmt::Display for BadSet {
             Self::Empty => f.write_str("it has no key to verify with"),
             Self::Mixed => f.write_str("it has secrets beside public keys: make a set of each"),
             Self::TooMany => f.write_str("it has more than 1,000 keys"),
-            Self::Twice => f.write_str("a key without an id is there twice"),
             Self::Duplicate(id) => write!(f, "two keys have the id {id:?}"),
             Self::Key { at, id: Some(id), bad } => write!(f, "key {at} ({id:?}): {bad}"),
             Self::Key { at, id: None, bad } => write!(f, "key {at}: {bad}"),

@@ -12,7 +12,7 @@ use crate::{
     wire::Protocol,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -127,7 +127,7 @@ impl BodyLimits {
 
 fn is_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     // gRPC's own types, and no gRPC-Web, which is of one message.
     kind.and_then(|kind| kind.split_at_checked(GRPC.len())).is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(GRPC) && matches!(rest, [] | [b'+' | b';', ..])
