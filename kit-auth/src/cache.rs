@@ -1,6 +1,6 @@
 //! What was verified a moment ago, by a keyed hash of it.
 
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::{
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
@@ -13,11 +13,11 @@ const WAYS: usize = 4;
 
 /// A bounded memory of what was verified.
 ///
-/// All it knows of a secret is SipHash-2-4 of it with 128 bits, by a key of its
-/// own: what is found by that is what was put there but once in 2^128. Each place
+/// All it knows of a secret is SipHash-1-3 of it, as the maps of std have, with 128
+/// bits and by a key of its own: what is found by that is what was put there but once in 2^128. Each place
 /// has a lock, held for a comparison and a clone.
 pub(crate) struct Cache<V> {
-    hasher: SipHasher24,
+    hasher: SipHasher13,
     places: Box<[Mutex<Place<V>>]>,
 }
 
@@ -92,14 +92,14 @@ impl<V> fmt::Debug for Cache<V> {
 }
 
 /// A hasher by a key that nobody knows.
-fn random() -> SipHasher24 {
+fn random() -> SipHasher13 {
     let mut key = [0; 16];
     if aws_lc_rs::rand::fill(&mut key).is_err() {
         // The system has no randomness: std's maps would have panicked before.
         let state = || RandomState::new().build_hasher().finish();
-        return SipHasher24::new_with_keys(state(), state());
+        return SipHasher13::new_with_keys(state(), state());
     }
-    SipHasher24::new_with_key(&key)
+    SipHasher13::new_with_key(&key)
 }
 
 #[cfg(test)]

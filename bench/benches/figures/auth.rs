@@ -29,17 +29,17 @@ const fn over(name: &'static str, job: &'static str, instructions: f64) -> Case 
 }
 
 const CASES: [Case; 6] = [
-    over("HS256", "HS256", 1e9),
-    over("ES256", "ES256", 1e9),
-    over("EdDSA", "EdDSA", 1e9),
-    over("RS256", "RS256", 1e9),
-    over("Basic, of one static user", "basic", 1e9),
+    over("HS256", "HS256", 45_971.7),
+    over("ES256", "ES256", 769_357.0),
+    over("EdDSA", "EdDSA", 510_509.7),
+    over("RS256", "RS256", 345_268.4),
+    over("Basic, of one static user", "basic", 8_707.2),
     Case {
         name: "a token that was verified before",
         job: "cached",
         bar: 300.0,
         is_over: false,
-        instructions: 1e9,
+        instructions: 3_919.0,
     },
 ];
 
