@@ -308,4 +308,5 @@ fn a_server_of_tokens_elsewhere_is_asked_over_https() {
     let of = |uri: &str| OAuth2::new(uri.parse().unwrap(), client, "a", "b", "").is_ok();
     assert!(of("https://a.example/token") && of("http://127.0.0.1:1/token"));
     assert!(!of("http://a.example/token") && !of("/token"));
+    assert!(!of("https://id:secret@a.example/token"));
 }

@@ -961,3 +961,18 @@ fn what_is_signed_names_its_key() {
         assert_eq!(said(keys.clone(), &a), of_a, "{keys:?}");
     }
 }
+
+#[test]
+fn a_set_has_a_thousand_keys_at_the_most_and_few_reasons_are_shown() {
+    let of = |count: u32| {
+        let key = |id| Key::secret(Algorithm::HS256, &[7; 32]).unwrap().id(format!("k{id}"));
+        KeySet::new((0..count).map(key))
+    };
+    assert_eq!(of(1000).unwrap().keys().len(), 1000);
+    assert_eq!(of(1001).unwrap_err().reasons(), [BadSet::TooMany]);
+    let bad: Vec<_> = (0..50).map(|_| json!({"kty": "oct", "k": ""})).collect();
+    let bad = KeySet::jwks(json!({ "keys": bad }).to_string().as_bytes()).unwrap_err();
+    assert_eq!(bad.reasons().len(), 50);
+    let said = bad.to_string();
+    assert!(said.ends_with("; and 40 more"), "{said}");
+}

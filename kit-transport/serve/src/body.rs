@@ -194,7 +194,7 @@ impl Watched {
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                // The next look of the reply's task, which this may wake.
+                // It is said in the place of the reply.
                 this.conn.exceed(*this.call);
                 this.shared.refused(this.conn.peer, Refusal::BodyTooLarge);
                 BodyError::TooLarge
@@ -247,6 +247,22 @@ impl Error for BodyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grpc_is_known_by_its_own_types_in_any_case_and_no_other() {
+        let is = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            is_grpc(&headers)
+        };
+        for kind in ["application/grpc", "Application/gRPC+proto", "application/grpc;x=y"] {
+            assert!(is(kind), "{kind}");
+        }
+        for kind in ["application/grpc-web", "application/grpcx", "application/grp", "text/plain"] {
+            assert!(!is(kind), "{kind}");
+        }
+        assert!(!is_grpc(&HeaderMap::new()));
+    }
 
     #[test]
     fn a_request_is_moved_about_as_hypers_is() {

@@ -200,6 +200,27 @@ async fn a_service_that_has_begun_to_answer_hears_that_a_body_is_too_large() {
     assert_eq!(refusals(&handle, "body_too_large"), "1");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hears_of_a_body_too_large_may_clean_up_before_its_peer_does() {
+    let (net, pipes) = Net::new();
+    let cleaned = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&cleaned);
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let count = Arc::clone(&count);
+        async move {
+            let error = request.into_body().collect().await.unwrap_err();
+            assert!(matches!(error, kit_serve::BodyError::TooLarge));
+            sleep(Duration::from_millis(10)).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("cleaned")))
+        }
+    });
+    let _running = start(serve(pipes, service).max_body(1000));
+    let text = said(&net, &chunked(11)).await;
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+    assert_eq!(cleaned.load(Ordering::Relaxed), 1);
+}
+
 type Sender<B> = hyper::client::conn::http2::SendRequest<B>;
 
 async fn connected<B>(net: &Net) -> Sender<B>
