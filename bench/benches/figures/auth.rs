@@ -2,12 +2,9 @@
 
 use crate::{
     BoxError, Row,
-    count::{SLACK, callgrind, collected, scratch},
-    layers::turns,
-    sd::said,
-    slower, spread,
+    count::{Counted, said},
+    spread,
 };
-use kit_bench::TURNS;
 use std::process::Command;
 
 const PAIRS: usize = 5;
@@ -33,7 +30,7 @@ const CASES: [Case; 6] = [
     over("ES256", "ES256", 769_357.0),
     over("EdDSA", "EdDSA", 510_509.7),
     over("RS256", "RS256", 345_268.4),
-    over("Basic, of one static user", "basic", 8_707.2),
+    over("Basic, of one static user", "basic", 8_184.0),
     Case {
         name: "a token that was verified before",
         job: "cached",
@@ -78,34 +75,7 @@ impl Case {
     }
 
     fn instructions(&self) -> Result<Row, BoxError> {
-        let mut ours = self.count(0)?;
-        if let Some(percent) = slower() {
-            ours = self.count(turns(ours * CHUNK, percent))?;
-        }
-        let limit = self.instructions * SLACK;
-        Ok(Row {
-            name: "the same, instructions".to_owned(),
-            ours: format!("{ours:.1}"),
-            bare: "-".to_owned(),
-            value: format!("{ours:.1}"),
-            bar: format!("{limit:.1}"),
-            met: ours <= limit,
-        })
-    }
-
-    /// The instructions of once more, if `turns` are wasted now and then.
-    fn count(&self, turns: u64) -> Result<f64, BoxError> {
-        let of = |times: u32| {
-            let log = scratch("callgrind.log");
-            let [program, args @ ..] = callgrind(&log);
-            let mut command = Command::new(program);
-            command.args(args).arg(env!("CARGO_BIN_EXE_auth"));
-            command.args([self.job, &times.to_string()]).env(TURNS, turns.to_string());
-            said(&mut command)?;
-            collected(&log)
-        };
-        let (few, many) = (200, 600);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        Ok((of(many)? as f64 - of(few)? as f64) / f64::from(many - few))
+        let program = env!("CARGO_BIN_EXE_auth");
+        Counted { program, job: self.job, often: (200, 600), chunk: CHUNK }.row(self.instructions)
     }
 }

@@ -2,12 +2,10 @@
 
 use crate::{
     BoxError, Row,
-    count::{SLACK, callgrind, collected, scratch},
-    layers::turns,
-    slower, spread,
+    count::{Counted, said},
+    spread,
 };
-use kit_bench::TURNS;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const PAIRS: usize = 5;
 
@@ -88,35 +86,8 @@ impl Case {
     }
 
     fn instructions(&self) -> Result<Row, BoxError> {
-        let mut ours = self.count(0)?;
-        if let Some(percent) = slower() {
-            ours = self.count(turns(ours * self.chunk, percent))?;
-        }
-        let limit = self.instructions * SLACK;
-        Ok(Row {
-            name: "the same, instructions".to_owned(),
-            ours: format!("{ours:.1}"),
-            bare: "-".to_owned(),
-            value: format!("{ours:.1}"),
-            bar: format!("{limit:.1}"),
-            met: ours <= limit,
-        })
-    }
-
-    /// The instructions of once more, if `turns` are wasted each time.
-    fn count(&self, turns: u64) -> Result<f64, BoxError> {
-        let of = |times: u32| {
-            let log = scratch("callgrind.log");
-            let [program, args @ ..] = callgrind(&log);
-            let mut command = Command::new(program);
-            command.args(args).arg(env!("CARGO_BIN_EXE_sd"));
-            command.args([self.job, &times.to_string()]).env(TURNS, turns.to_string());
-            said(&mut command)?;
-            collected(&log)
-        };
-        let (few, many) = self.often;
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        Ok((of(many)? as f64 - of(few)? as f64) / f64::from(many - few))
+        let (program, job) = (env!("CARGO_BIN_EXE_sd"), self.job);
+        Counted { program, job, often: self.often, chunk: self.chunk }.row(self.instructions)
     }
 
     fn command(&self, how: &str) -> Command {
@@ -132,12 +103,4 @@ fn unit(nanoseconds: f64) -> String {
     } else {
         format!("{:.3} ms", nanoseconds / 1e6)
     }
-}
-
-pub(crate) fn said(command: &mut Command) -> Result<String, BoxError> {
-    let output = command.stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err(format!("{command:?} ended with {}", output.status).into());
-    }
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
