@@ -1,5 +1,5 @@
 use crate::Open;
-use kit_endpoint::{Inspect, Inspector, Settle};
+use kit_endpoint::{Inspect, Inspector, Judgement, Settle};
 use std::{
     borrow::Cow,
     fmt,
@@ -305,8 +305,8 @@ impl Permit {
 
 impl Settle for Permit {
     #[inline]
-    fn settle(mut self, failed: bool) {
-        self.record(failed);
+    fn settle(mut self, judgement: Judgement) {
+        self.record(judgement.is_failure());
     }
 }
 

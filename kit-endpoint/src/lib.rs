@@ -59,8 +59,9 @@
 //! A layer that refuses takes a fact (`S::Error: From<Fact>`, by [`AsError`])
 //! or a function of it ([`Refuse`]), so that it fits services that are not
 //! ours; [`AsHttp`] and [`AsGrpc`] are ready-made. A layer that judges takes a
-//! [`Classify`]; one that lasts until the end of a stream, an [`Until`]. What
-//! a component knows it tells an [`Inspector`].
+//! [`Classify`]; one that lasts until the end of a stream, an [`Until`]. How much
+//! a request matters is its [`Criticality`]. What a component knows it tells an
+//! [`Inspector`].
 //!
 //! # Features
 //!
@@ -68,6 +69,7 @@
 
 pub mod catch_panic;
 mod classify;
+mod criticality;
 pub mod deadline;
 mod details;
 mod endpoint;
@@ -86,7 +88,8 @@ mod until;
 pub use self::endpoint::BoxEndpoint;
 pub use self::{
     catch_panic::{CatchPanic, CatchPanicLayer, Panicked},
-    classify::{AnyError, Classify, ClassifyEnd, GrpcStatus, HttpStatus, ServerFaults},
+    classify::{AnyError, Classify, ClassifyEnd, GrpcStatus, HttpStatus, Judgement, ServerFaults},
+    criticality::{BadCriticality, Criticality},
     deadline::{Deadline, DeadlineLayer, Expired},
     details::{Details, Quota, Violation},
     endpoint::Endpoint,

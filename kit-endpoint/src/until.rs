@@ -1,4 +1,4 @@
-use crate::{ClassifyEnd, Guard, Guarded};
+use crate::{ClassifyEnd, Guard, Guarded, Judgement};
 use http::{HeaderMap, Response};
 use http_body::Body;
 use std::fmt;
@@ -20,11 +20,11 @@ pub trait Until<T, P, C>: Clone {
     fn over(&self, reply: T) -> Self::Reply;
 }
 
-/// Something that a layer holds while a call lasts, and that is told once
-/// whether the call failed. Dropped untold, it was neither success nor failure.
+/// Something that a layer holds while a call lasts, and that is told once what
+/// the call shows of the service. Dropped untold, it showed nothing.
 pub trait Settle {
     /// Ends the call.
-    fn settle(self, failed: bool);
+    fn settle(self, judgement: Judgement);
 }
 
 /// A call is over when its reply is there.
@@ -53,7 +53,7 @@ impl<T, P: Settle, C> Until<T, P, C> for UntilReply {
     type Reply = T;
 
     fn reply(&self, reply: T, permit: P, _: C) -> T {
-        permit.settle(false);
+        permit.settle(Judgement::Success);
         reply
     }
 
@@ -84,7 +84,7 @@ impl<B: Body, P: Settle, C> Until<Response<B>, P, C> for UntilBodyEnd {
     fn reply(&self, reply: Response<B>, permit: P, classify: C) -> Self::Reply {
         // Nobody polls a body that is at its end from the start.
         if reply.body().is_end_stream() {
-            permit.settle(false);
+            permit.settle(Judgement::Success);
             return reply.map(Guarded::unguarded);
         }
         reply.map(|body| Guarded::new(body, Judge { permit, classify }))
@@ -99,8 +99,8 @@ impl<B: Body, P: Settle, C> Until<Response<B>, P, C> for UntilBodyEnd {
 
 impl<P: Settle, C: ClassifyEnd<E>, E> Guard<E> for Judge<P, C> {
     fn end(self, end: Result<Option<&HeaderMap>, &E>) {
-        let failed = self.classify.is_failed_end(end);
-        self.permit.settle(failed);
+        let judgement = self.classify.judge_end(end);
+        self.permit.settle(judgement);
     }
 }
 

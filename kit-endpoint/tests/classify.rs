@@ -4,8 +4,9 @@
 
 use http::{HeaderMap, HeaderValue, Response};
 use kit_endpoint::{
-    AnyError, Classify, ClassifyEnd, Fault, GrpcStatus, HttpStatus, Kind, ServerFaults,
+    AnyError, Classify, ClassifyEnd, Fault, GrpcStatus, HttpStatus, Judgement, Kind, ServerFaults,
 };
+use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
@@ -138,4 +139,83 @@ fn a_function_is_a_judge() {
     assert!(slow_is_bad.is_failure(Ok(&101)));
     assert!(!slow_is_bad.is_failure(Ok(&100)));
     assert!(!slow_is_bad.is_failure(Err(&"wrong")));
+}
+
+const NOT_BEFORE: Option<Duration> = Some(Duration::from_secs(7));
+
+#[test]
+fn server_faults_judge_in_more_words() {
+    for kind in Kind::ALL {
+        let expected = match kind {
+            Kind::Cancelled => Judgement::Nothing,
+            Kind::ResourceExhausted => Judgement::Overloaded { retry_after: None },
+            kind => Judgement::of(kind.is_server()),
+        };
+        let ran = Failed { kind, refused: false };
+        assert_eq!(ServerFaults.judge(Err::<&(), _>(&ran)), expected, "{kind}");
+        assert_eq!(ServerFaults.judge_end(Err(&ran)), expected, "{kind}");
+        let refused = Failed { kind, refused: true };
+        assert_eq!(ServerFaults.judge(Err::<&(), _>(&refused)), Judgement::Nothing, "{kind}");
+        assert_eq!(Judgement::of_kind(kind, NOT_BEFORE).is_failure(), kind.is_server());
+    }
+    assert_eq!(ServerFaults.judge(Ok::<_, &Failed>(&())), Judgement::Success);
+    assert_eq!(ServerFaults.judge_end(ENDED), Judgement::Success);
+}
+
+#[test]
+fn http_status_reads_how_long_to_wait() {
+    let judge = |status: u16, after: Option<&str>| {
+        let mut reply = reply(status, None);
+        if let Some(after) = after {
+            reply.headers_mut().insert("retry-after", after.parse().unwrap());
+        }
+        HttpStatus.judge(Ok::<_, &&str>(&reply))
+    };
+    assert_eq!(judge(503, Some("7")), Judgement::Failure { retry_after: NOT_BEFORE });
+    assert_eq!(judge(429, Some("7")), Judgement::Overloaded { retry_after: NOT_BEFORE });
+    assert_eq!(judge(200, Some("7")), Judgement::Success);
+    assert_eq!(judge(404, Some("7")).retry_after(), None);
+    for nothing in ["", "+7", "-7", "7.5", "soon", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        assert_eq!(judge(503, Some(nothing)), Judgement::of(true), "{nothing}");
+    }
+    let most = Some(Duration::from_secs(u64::MAX));
+    assert_eq!(judge(503, Some("99999999999999999999")), Judgement::Failure { retry_after: most });
+    assert_eq!(HttpStatus.judge(Err::<&Response<()>, _>(&"broken")), Judgement::of(true));
+}
+
+#[test]
+fn grpc_status_reads_how_long_to_wait() {
+    for (code, expected) in [
+        ("0", Judgement::Success),
+        ("1", Judgement::Nothing),
+        ("5", Judgement::Success),
+        ("8", Judgement::Overloaded { retry_after: NOT_BEFORE }),
+        ("14", Judgement::Failure { retry_after: NOT_BEFORE }),
+    ] {
+        let mut headers = reply(200, Some(code.as_bytes()));
+        headers.headers_mut().insert("grpc-retry-pushback-ms", HeaderValue::from_static("7000"));
+        assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&headers)), expected, "{code}");
+        let trailers = Some(headers.headers());
+        assert_eq!(GrpcStatus.judge_end(Ok::<_, &&str>(trailers)), expected, "{code}");
+    }
+    for nothing in ["-1", "", "+7", "soon"] {
+        let mut headers = reply(200, Some(b"14"));
+        headers.headers_mut().insert("grpc-retry-pushback-ms", nothing.parse().unwrap());
+        assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&headers)), Judgement::of(true), "{nothing}");
+    }
+    // What is no gRPC at all, as its HTTP status says.
+    assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&reply(200, None))), Judgement::Success);
+    assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&reply(404, None))), Judgement::Success);
+    assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&reply(503, None))), Judgement::of(true));
+    assert_eq!(GrpcStatus.judge_end(Ok::<_, &&str>(None)), Judgement::Success);
+    assert_eq!(GrpcStatus.judge_end(Ok::<_, &&str>(Some(&HeaderMap::new()))), Judgement::of(true));
+    assert_eq!(GrpcStatus.judge_end(Err(&"broken")), Judgement::of(true));
+}
+
+#[test]
+fn who_says_only_failure_or_not_is_asked_no_more() {
+    assert_eq!(AnyError.judge(Err::<&(), _>(&"wrong")), Judgement::of(true));
+    assert_eq!(AnyError.judge_end(Ok::<_, &&str>(None)), Judgement::Success);
+    let slow_is_bad = |result: Result<&u64, &&str>| result.is_ok_and(|millis| *millis > 100);
+    assert_eq!(slow_is_bad.judge(Ok(&101)), Judgement::of(true));
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use kit_endpoint::{AnyError, GrpcStatus, Settle, Until, UntilBodyEnd, UntilReply, UntilStreamEnd};
+use kit_endpoint::{
+    AnyError, GrpcStatus, Judgement, Settle, Until, UntilBodyEnd, UntilReply, UntilStreamEnd,
+};
 use std::{
     cell::RefCell,
     rc::Rc,
@@ -32,8 +34,8 @@ impl Log {
 struct Permit(Log);
 
 impl Settle for Permit {
-    fn settle(self, failed: bool) {
-        self.0.0.borrow_mut().push(if failed { "failed" } else { "succeeded" });
+    fn settle(self, judgement: Judgement) {
+        self.0.0.borrow_mut().push(if judgement.is_failure() { "failed" } else { "succeeded" });
     }
 }
 
