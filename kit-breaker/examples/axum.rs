@@ -2,11 +2,13 @@
 
 use axum::{Router, body::Body, http::StatusCode, routing::get};
 use kit_breaker::{AsHttp, BreakerLayer, HttpStatus, Limits};
+use std::time::Duration;
 use tower::{BoxError, ServiceExt};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
-    let limits = Limits { failures: 1, ..Limits::default() };
+    let open = Duration::from_secs(10);
+    let limits = Limits::default().failures(1).cooldown(open, open).jitter(0.0);
     let breaker = BreakerLayer::new(limits).classify(HttpStatus).refuse(AsHttp);
     let app = Router::new()
         .route("/", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))

@@ -12,7 +12,7 @@ async fn main() -> Result<(), BoxError> {
     // A port at which nobody listens any more.
     let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let refuse = |open: Open| Ok(Response::from(AsHttp::reply(&open)));
-    let limits = Limits { failures: 1, ..Limits::default() };
+    let limits = Limits::default().failures(1);
     let breaker = BreakerLayer::new(limits).classify(AnyError).refuse(refuse);
     // No proxy, whatever the environment says: the port is this machine's.
     let client = Client::builder().no_proxy().build()?;

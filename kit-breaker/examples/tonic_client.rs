@@ -11,7 +11,7 @@ use tower::{BoxError, ServiceBuilder};
 async fn main() -> Result<(), BoxError> {
     // A port at which nobody listens any more.
     let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let limits = Limits { failures: 1, ..Limits::default() };
+    let limits = Limits::default().failures(1);
     let breaker = BreakerLayer::new(limits).classify(GrpcStatus).refuse(AsGrpc).until_body_end();
     let channel = ServiceBuilder::new()
         .layer(breaker)

@@ -14,7 +14,7 @@ use tower::{BoxError, ServiceBuilder};
 async fn main() -> Result<(), BoxError> {
     let (_, health) = tonic_health::server::health_reporter();
     let down = |_: Request<()>| Err(Status::internal("disk on fire"));
-    let limits = Limits { failures: 1, ..Limits::default() };
+    let limits = Limits::default().failures(1);
     let breaker = BreakerLayer::new(limits).classify(GrpcStatus).refuse(AsGrpc).until_body_end();
     let server = ServiceBuilder::new()
         .layer(breaker)

@@ -11,7 +11,7 @@ async fn down((): ()) -> Result<(), BoxError> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
-    let limits = Limits { failures: 1, ..Limits::default() };
+    let limits = Limits::default().failures(1);
     let service = ServiceBuilder::new()
         .layer(BreakerLayer::new(limits).classify(AnyError))
         .service(service_fn(down));

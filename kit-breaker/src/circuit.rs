@@ -1,5 +1,10 @@
-use crate::Open;
-use kit_endpoint::{Inspect, Inspector, Judgement, Settle};
+use crate::{
+    Change, Limits, Open, Permit, Reason, State, Tally,
+    control::{Control, Entry},
+    gate::{Gate, Pass},
+    window::{Calls, Shown},
+};
+use kit_endpoint::{Inspect, Inspector, Judgement};
 use std::{
     borrow::Cow,
     fmt,
@@ -9,100 +14,91 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
-
-/// When a circuit opens, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Consecutive failures that open the circuit; zero acts as one.
-    pub failures: u32,
-    /// How long an open circuit stays open before it lets a probe through.
-    pub cooldown: Duration,
-}
-
-/// What a circuit lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Everything: the service is well.
-    Closed,
-    /// Nothing: the service failed, and is left alone.
-    Open,
-    /// One request at a time, to see whether the service is well again.
-    HalfOpen,
-}
+use tokio::{sync::watch, time::Instant};
 
 /// The state that the clones of a [`Breaker`](crate::Breaker) share.
 ///
-/// A handle to it tells how it is ([`state`](Self::state), [`Inspect`]).
-/// Clones are the same circuit.
+/// A handle to it tells how it is: [`state`](Self::state), [`tally`](Self::tally),
+/// [`changes`](Self::changes), [`Inspect`]; and can hold it open or closed by hand.
+/// Clones are the same circuit. None of it makes a call wait.
 #[derive(Clone)]
 pub struct Circuit {
     shared: Arc<Shared>,
 }
 
+/// Makes a [`Circuit`].
+pub struct CircuitBuilder {
+    name: Cow<'static, str>,
+    limits: Limits,
+    random: fastrand::Rng,
+    heard: Option<Heard>,
+}
+
 struct Shared {
     name: Cow<'static, str>,
     limits: Limits,
-    /// While it is closed: the failures so far, below the era. Else
-    /// [`TRIPPED`], and the rest is behind the lock. So a call of a service
-    /// that is well takes no lock and reads no clock.
-    gate: AtomicU64,
-    tripped: Mutex<Tripped>,
+    /// What a call reads. A closed circuit's says all, so a call of a service
+    /// that is well takes no lock.
+    gate: Gate,
+    calls: Calls,
+    control: Mutex<Control>,
+    changes: watch::Sender<Change>,
+    heard: Option<Heard>,
     opened: AtomicU64,
     refused: AtomicU64,
 }
 
-/// What is in the lower half of the gate while the circuit is not closed.
-const TRIPPED: u32 = u32::MAX;
+type Heard = Box<dyn Fn(&Change) + Send + Sync>;
 
-#[derive(Debug, Clone, Copy)]
-enum Tripped {
-    /// The gate counts.
-    No,
-    Open {
-        since: Instant,
-    },
-    HalfOpen {
-        probing: bool,
-    },
-}
+// ===== impl CircuitBuilder =====
 
-/// Leave to send one request. Dropped unused, it is neither success nor failure.
-pub struct Permit {
-    circuit: Circuit,
-    /// The closing after which it was given: a result from before the circuit
-    /// last opened proves nothing about now.
-    era: u32,
-    probe: bool,
-}
-
-// ===== impl Limits =====
-
-impl Default for Limits {
-    /// Five consecutive failures, which is Envoy's and Finagle's default;
-    /// 10 s, which is a compromise: gobreaker waits 60 s, Polly 5 s.
-    fn default() -> Self {
-        Self { failures: 5, cooldown: Duration::from_secs(10) }
-    }
-}
-
-// ===== impl State =====
-
-impl State {
-    /// Returns the name: `closed`, `open`, `half-open`.
+impl CircuitBuilder {
+    /// Calls `heard` at each change, on the thread whose call made it: log it, or
+    /// send it on, and don't block. Of two changes at once on two threads the
+    /// later may be heard first; [`Change::number`] tells.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
+    pub fn on_change(mut self, heard: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.heard = Some(Box::new(heard));
+        self
+    }
+
+    /// Seeds the randomness of [`Limits::jitter`]. By the process by default.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.random = fastrand::Rng::with_seed(seed);
+        self
+    }
+
+    /// Makes the circuit, closed.
+    #[must_use]
+    pub fn build(self) -> Circuit {
+        let Self { name, limits, random, heard } = self;
+        let (at, reason) = (Instant::now(), Reason::New);
+        let (from, to) = (State::Closed, State::Closed);
+        let new = Change { number: 0, from, to, reason, at, open_for: None };
+        Circuit {
+            shared: Arc::new(Shared {
+                name,
+                limits,
+                gate: Gate::new(),
+                calls: Calls::new(&limits),
+                control: Mutex::new(Control::new(random)),
+                changes: watch::Sender::new(new),
+                heard,
+                opened: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
+            }),
         }
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Debug for CircuitBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        let Self { name, limits, .. } = self;
+        f.debug_struct("CircuitBuilder")
+            .field("name", name)
+            .field("limits", limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,16 +108,13 @@ impl Circuit {
     /// Creates a closed circuit. `name` tells it from others in what it says
     /// to an [`Inspector`].
     pub fn new(name: impl Into<Cow<'static, str>>, limits: Limits) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                name: name.into(),
-                limits,
-                gate: AtomicU64::new(gate(0, 0)),
-                tripped: Mutex::new(Tripped::No),
-                opened: AtomicU64::new(0),
-                refused: AtomicU64::new(0),
-            }),
-        }
+        Self::builder(name, limits).build()
+    }
+
+    /// Creates a circuit that says when it changes, or whose randomness is seeded.
+    pub fn builder(name: impl Into<Cow<'static, str>>, limits: Limits) -> CircuitBuilder {
+        let (name, random) = (name.into(), fastrand::Rng::new());
+        CircuitBuilder { name, limits, random, heard: None }
     }
 
     /// Returns the name.
@@ -130,93 +123,240 @@ impl Circuit {
         &self.shared.name
     }
 
-    /// Says what the circuit lets through. One whose cooldown is over stays
-    /// open until somebody asks to be let through.
+    /// Says what the circuit lets through. One that was open for long enough
+    /// stays so until somebody asks to be let through.
     #[must_use]
     pub fn state(&self) -> State {
-        match *self.tripped() {
-            Tripped::No => State::Closed,
-            Tripped::Open { .. } => State::Open,
-            Tripped::HalfOpen { .. } => State::HalfOpen,
+        match self.shared.gate.look().1 {
+            Pass::Judged(_) => State::Closed,
+            Pass::Counted => State::MetricsOnly,
+            Pass::Free => State::ForcedClosed,
+            Pass::Shut => self.control().state,
         }
+    }
+
+    /// Returns what the calls of the window showed since it last closed; nothing
+    /// if no rate is asked of it.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.shared.calls.tally(self.shared.gate.look().0)
+    }
+
+    /// Returns how many calls in a row failed, while it is closed.
+    #[must_use]
+    pub fn failures_in_a_row(&self) -> u32 {
+        match self.shared.gate.look().1 {
+            Pass::Judged(failures) => failures,
+            _ => 0,
+        }
+    }
+
+    /// Returns the last change.
+    #[must_use]
+    pub fn last_change(&self) -> Change {
+        self.shared.changes.borrow().clone()
+    }
+
+    /// Returns the changes as they come. Who is slow to look sees the last one
+    /// only; [`Change::number`] tells how many it missed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Change> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Lets nothing through until [`reset`](Self::reset) or another word.
+    pub fn force_open(&self) {
+        self.force(State::ForcedOpen, Pass::Shut);
+    }
+
+    /// Lets everything through and counts nothing: the circuit is disabled until
+    /// [`reset`](Self::reset) or another word.
+    pub fn force_closed(&self) {
+        self.force(State::ForcedClosed, Pass::Free);
+    }
+
+    /// Lets everything through and counts, but opens for nothing, until
+    /// [`reset`](Self::reset) or another word: to see what limits would do.
+    pub fn metrics_only(&self) {
+        self.force(State::MetricsOnly, Pass::Counted);
+    }
+
+    /// Closes the circuit and forgets what it counted. What is on its way shows
+    /// nothing any more.
+    pub fn reset(&self) {
+        self.force(State::Closed, Pass::Judged(0));
     }
 
     #[inline]
     pub(crate) fn admit(&self) -> Result<Permit, Open> {
-        let (era, failures) = parts(self.shared.gate.load(Ordering::Acquire));
-        if failures != TRIPPED {
-            return Ok(Permit { circuit: self.clone(), era, probe: false });
+        match self.shared.gate.look() {
+            (_, Pass::Shut) => self.admit_probe(),
+            (era, _) => Ok(Permit::new(self.clone(), era, None)),
         }
-        self.admit_probe()
     }
 
     #[cold]
     fn admit_probe(&self) -> Result<Permit, Open> {
-        let mut tripped = self.tripped();
-        let retry_after = match *tripped {
-            // Never `since + cooldown`: a cooldown may be for ever.
-            Tripped::Open { since } => self.shared.limits.cooldown.saturating_sub(since.elapsed()),
-            // How long the probe takes nobody knows; a cooldown is the most
-            // that its failure adds.
-            Tripped::HalfOpen { probing: true } => self.shared.limits.cooldown,
-            Tripped::No | Tripped::HalfOpen { probing: false } => Duration::ZERO,
+        let mut control = self.control();
+        let (entry, change) = control.enter(&self.shared.limits);
+        let era = self.shared.gate.look().0;
+        drop(control);
+        self.tell(change);
+        match entry {
+            Entry::Probe(probing) => Ok(Permit::new(self.clone(), era, Some(probing))),
+            Entry::Again => Ok(Permit::new(self.clone(), era, None)),
+            Entry::Refused(retry_after) => {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                Err(Open { retry_after })
+            }
+        }
+    }
+
+    /// Says whether a call has to know when it began.
+    #[inline]
+    pub(crate) fn times(&self) -> bool {
+        self.shared.limits.slow().is_some()
+    }
+
+    /// Counts what a call of `era` has shown, which began then if it was timed.
+    #[inline]
+    pub(crate) fn count(&self, era: u32, judgement: Judgement, begun: Option<Instant>) {
+        if judgement == Judgement::Success && matches!(self.shared.calls, Calls::None) {
+            self.forget_failures(era);
+        } else if judgement != Judgement::Nothing {
+            self.judge(era, judgement, begun);
+        }
+    }
+
+    fn judge(&self, era: u32, judgement: Judgement, begun: Option<Instant>) {
+        let Shared { gate, calls, limits, .. } = &*self.shared;
+        let opens = match gate.look() {
+            (now, Pass::Judged(_)) if now == era => true,
+            (now, Pass::Counted) if now == era => false,
+            _ => return,
         };
-        if !retry_after.is_zero() {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Open { retry_after });
+        let now = (begun.is_some() || calls.reads_clock()).then(Instant::now);
+        let slow = is_slow(begun, now, limits);
+        let shown = Shown { failed: judgement != Judgement::Success, slow };
+        let tally = calls.record(era, shown, now);
+        if !opens {
+            return;
         }
-        // Under the lock the gate does not open or close.
-        let (era, failures) = parts(self.shared.gate.load(Ordering::Relaxed));
-        let probe = failures == TRIPPED;
-        if probe {
-            *tripped = Tripped::HalfOpen { probing: true };
+        match judgement {
+            Judgement::Success => self.forget_failures(era),
+            Judgement::Failure { .. } => {
+                if let Some(limit) = limits.consecutive()
+                    && gate.fail(era, limit)
+                {
+                    self.trip(era, Reason::Failures(limit), judgement.retry_after());
+                    return;
+                }
+            }
+            _ => {}
         }
-        drop(tripped);
-        Ok(Permit { circuit: self.clone(), era, probe })
+        let Some(tally) = tally else { return };
+        if limits.is_failing(tally) {
+            self.trip(era, Reason::FailureRate(tally), judgement.retry_after());
+        } else if limits.is_slow(tally) {
+            self.trip(era, Reason::SlowRate(tally), judgement.retry_after());
+        }
     }
 
-    /// Counts a failure; the one at the limit opens the circuit.
+    #[inline]
+    fn forget_failures(&self, era: u32) {
+        // Most often there is nothing to forget, and nothing to write.
+        if let Some(1..) = self.shared.gate.failures(era) {
+            let limit = self.shared.limits.consecutive().unwrap_or(u32::MAX);
+            self.shared.gate.forget(era, limit);
+        }
+    }
+
+    /// Opens the circuit, if it is still the one that `era` was of.
     #[cold]
-    fn count_failure(&self, era: u32) {
-        let limit = self.shared.limits.failures.clamp(1, TRIPPED - 1);
-        let counted = self.shared.gate.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
-            let (now, failures) = parts(old);
-            let counts = now == era && failures != TRIPPED && failures < limit;
-            counts.then(|| gate(now, failures + 1))
-        });
-        if counted.is_ok_and(|old| parts(old).1 + 1 == limit) {
-            self.open(era);
+    fn trip(&self, era: u32, reason: Reason, hint: Option<Duration>) {
+        let mut control = self.control();
+        // Two calls may find at once that it has to open.
+        if control.state != State::Closed || self.shared.gate.look().0 != era {
+            return;
         }
-    }
-
-    fn open(&self, era: u32) {
-        let mut tripped = self.tripped();
-        *tripped = Tripped::Open { since: Instant::now() };
-        self.shared.gate.store(gate(era, TRIPPED), Ordering::Release);
+        let change = control.open(&self.shared.limits, reason, hint);
+        self.shared.gate.set(era, Pass::Shut);
         self.shared.opened.fetch_add(1, Ordering::Relaxed);
-        drop(tripped);
+        drop(control);
+        self.tell(Some(change));
     }
 
-    fn close(&self, era: u32) {
-        let mut tripped = self.tripped();
-        *tripped = Tripped::No;
-        self.shared.gate.store(gate(era.wrapping_add(1), 0), Ordering::Release);
-        drop(tripped);
+    /// Hears what a probe has shown.
+    #[cold]
+    pub(crate) fn end_probe(&self, probing: u32, judgement: Judgement, begun: Option<Instant>) {
+        let limits = &self.shared.limits;
+        let slow = is_slow(begun, begun.map(|_| Instant::now()), limits);
+        let mut control = self.control();
+        let change = match control.hear(probing, judgement, slow, limits) {
+            None => return,
+            Some(true) => {
+                let change = control.turn(State::Closed, Reason::ProbesSucceeded);
+                self.begin(Pass::Judged(0));
+                change
+            }
+            Some(false) => {
+                self.shared.opened.fetch_add(1, Ordering::Relaxed);
+                control.open(limits, Reason::ProbeFailed, judgement.retry_after())
+            }
+        };
+        drop(control);
+        self.tell(Some(change));
     }
 
-    fn tripped(&self) -> MutexGuard<'_, Tripped> {
+    fn force(&self, state: State, pass: Pass) {
+        let mut control = self.control();
+        let change = control.turn(state, Reason::Forced);
+        self.begin(pass);
+        drop(control);
+        self.tell(Some(change));
+    }
+
+    /// Begins an era: what is on its way counts no more. Only under the lock.
+    fn begin(&self, pass: Pass) {
+        let era = self.shared.gate.look().0.wrapping_add(1);
+        self.shared.calls.begin(era);
+        self.shared.gate.set(era, pass);
+    }
+
+    /// Says what changed, to whom wants to hear it; not under the lock.
+    fn tell(&self, change: Option<Change>) {
+        let Some(change) = change else { return };
+        if let Some(heard) = &self.shared.heard {
+            heard(&change);
+        }
+        self.shared.changes.send_if_modified(|last| {
+            let later = change.number > last.number;
+            if later {
+                *last = change;
+            }
+            later
+        });
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
         // No code that can panic runs under the lock.
-        self.shared.tripped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_slow(begun: Option<Instant>, now: Option<Instant>, limits: &Limits) -> bool {
+    let (Some(begun), Some(now), Some(slow)) = (begun, now, limits.slow()) else { return false };
+    now.saturating_duration_since(begun) >= slow
 }
 
 impl Inspect for Circuit {
     fn inspect(&self, inspector: &mut dyn Inspector) {
         let labels = [("breaker", self.name())];
-        let (opened, refused) = (&self.shared.opened, &self.shared.refused);
+        let Shared { opened, refused, calls, .. } = &*self.shared;
         inspector.state(
             "breaker_state",
-            "What the circuit lets through: closed, half-open or open.",
+            "What the circuit lets through: closed, half-open, open, or by hand forced-open, \
+             forced-closed or metrics-only.",
             &labels,
             self.state().name(),
         );
@@ -232,6 +372,17 @@ impl Inspect for Circuit {
             &labels,
             refused.load(Ordering::Relaxed),
         );
+        if matches!(calls, Calls::None) {
+            return;
+        }
+        let tally = self.tally();
+        for (name, help, value) in [
+            ("breaker_window_calls", "Calls of the window.", tally.calls),
+            ("breaker_window_failures", "Calls of the window that failed.", tally.failures),
+            ("breaker_window_slow", "Calls of the window that were slow.", tally.slow),
+        ] {
+            inspector.gauge(name, help, &labels, value.into());
+        }
     }
 }
 
@@ -242,85 +393,5 @@ impl fmt::Debug for Circuit {
             .field("limits", &self.shared.limits)
             .field("state", &self.state())
             .finish_non_exhaustive()
-    }
-}
-
-#[inline]
-const fn gate(era: u32, failures: u32) -> u64 {
-    (era as u64) << 32 | failures as u64
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the halves of the gate")]
-const fn parts(gate: u64) -> (u32, u32) {
-    ((gate >> 32) as u32, gate as u32)
-}
-
-// ===== impl Permit =====
-
-impl Permit {
-    /// Records how the request ended. The permit is spent.
-    #[inline]
-    pub(crate) fn record(&mut self, failed: bool) {
-        if self.probe {
-            self.end_probe(failed);
-        } else if failed {
-            self.circuit.count_failure(self.era);
-        } else {
-            self.forget_failures();
-        }
-    }
-
-    #[cold]
-    fn give_back(&self) {
-        *self.circuit.tripped() = Tripped::HalfOpen { probing: false };
-    }
-
-    #[cold]
-    fn end_probe(&mut self, failed: bool) {
-        self.probe = false;
-        if failed { self.circuit.open(self.era) } else { self.circuit.close(self.era) }
-    }
-
-    #[inline]
-    fn forget_failures(&self) {
-        // Most often there is nothing to forget, and nothing to write.
-        if parts(self.circuit.shared.gate.load(Ordering::Relaxed)).1 != 0 {
-            self.reset_failures();
-        }
-    }
-
-    #[cold]
-    fn reset_failures(&self) {
-        let gate = &self.circuit.shared.gate;
-        let _ = gate.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
-            let (era, failures) = parts(old);
-            let forgets = era == self.era && failures != TRIPPED;
-            // At the limit it is about to open: that failure came first.
-            let opening = failures >= self.circuit.shared.limits.failures.clamp(1, TRIPPED - 1);
-            (forgets && !opening).then(|| self::gate(era, 0))
-        });
-    }
-}
-
-impl Settle for Permit {
-    #[inline]
-    fn settle(mut self, judgement: Judgement) {
-        self.record(judgement.is_failure());
-    }
-}
-
-impl Drop for Permit {
-    #[inline]
-    fn drop(&mut self) {
-        if self.probe {
-            self.give_back();
-        }
-    }
-}
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("probe", &self.probe).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Future types.
 
 use crate::{Open, Permit};
-use kit_endpoint::{Classify, Refuse, Until};
+use kit_endpoint::{Classify, Judgement, Refuse, Until};
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
@@ -54,18 +54,19 @@ where
         let this = self.project();
         match this.state.project() {
             StateProj::Sent { reply, call } => {
-                let result = ready!(reply.poll(cx));
-                let (mut permit, classify) = call.take().expect("polled after the reply");
+                let (permit, _) = call.as_mut().expect("polled after the reply");
+                let result = ready!(permit.during(|| reply.poll(cx)));
+                let (mut permit, classify) = call.take().expect("it is there");
                 Poll::Ready(match result {
-                    Ok(reply) if !classify.is_failure(Ok(&reply)) => {
-                        Ok(this.until.reply(reply, permit, classify))
-                    }
-                    Ok(reply) => {
-                        permit.record(true);
-                        Ok(this.until.over(reply))
-                    }
+                    Ok(reply) => match classify.judge(Ok(&reply)) {
+                        Judgement::Success => Ok(this.until.reply(reply, permit, classify)),
+                        judgement => {
+                            permit.record(judgement);
+                            Ok(this.until.over(reply))
+                        }
+                    },
                     Err(error) => {
-                        permit.record(classify.is_failure(Err(&error)));
+                        permit.record(classify.judge(Err(&error)));
                         Err(error)
                     }
                 })

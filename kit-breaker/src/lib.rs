@@ -25,7 +25,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let limits = Limits { failures: 2, cooldown: Duration::from_secs(10) };
+//! let limits = Limits::default().failures(2);
 //! let circuit = Circuit::new("billing", limits);
 //! let billing = ServiceBuilder::new()
 //!     .layer(BreakerLayer::shared(circuit.clone()).classify(AnyError))
@@ -66,22 +66,35 @@
 //! [`BreakerLayer::until_body_end`]. The examples show axum, tonic on both
 //! sides, reqwest and plain tower.
 
+mod change;
 mod circuit;
+mod control;
 mod error;
 pub mod future;
+mod gate;
 mod layer;
+mod limits;
+mod permit;
 mod service;
+mod state;
+mod sync;
+mod window;
 
 pub use kit_endpoint::{
     AnyError, AsError, AsGrpc, AsHttp, Classify, ClassifyEnd, GrpcStatus, HttpStatus, Inspect,
-    Inspector, Refuse, ServerFaults,
+    Inspector, Judgement, Refuse, ServerFaults,
 };
 
 pub use self::{
-    circuit::{Circuit, Limits, Permit, State},
+    change::{Change, Reason},
+    circuit::{Circuit, CircuitBuilder},
     error::Open,
     layer::BreakerLayer,
+    limits::{Limits, Probes, Window},
+    permit::Permit,
     service::Breaker,
+    state::State,
+    window::Tally,
 };
 
 #[cfg(doctest)]

@@ -55,9 +55,9 @@ where
                 }
             },
         };
-        let poll = self.inner.poll_ready(cx);
+        let poll = permit.during(|| self.inner.poll_ready(cx));
         match &poll {
-            Poll::Ready(Err(error)) => permit.record(self.classify.is_failure(Err(error))),
+            Poll::Ready(Err(error)) => permit.record(self.classify.judge(Err(error))),
             _ => self.admission = Some(Ok(permit)),
         }
         poll
@@ -67,8 +67,9 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let until = self.until.clone();
         match self.admission.take().expect("poll_ready must be called first") {
-            Ok(permit) => {
-                let reply = self.inner.call(request);
+            Ok(mut permit) => {
+                permit.begin();
+                let reply = permit.during(|| self.inner.call(request));
                 ResponseFuture::sent(reply, permit, self.classify.clone(), until)
             }
             Err(open) => ResponseFuture::refused(open, self.refuse.clone(), until),

@@ -26,7 +26,7 @@ type Breaker = Spawn<kit_breaker::Breaker<Mock<(), ()>, AnyError>>;
 type Handle = mock::Handle<(), ()>;
 
 fn limits(failures: u32) -> Limits {
-    Limits { failures, cooldown: COOLDOWN }
+    Limits::default().failures(failures).cooldown(COOLDOWN, COOLDOWN).jitter(0.0)
 }
 
 fn breaker(failures: u32) -> (Breaker, Handle) {
@@ -182,16 +182,17 @@ async fn a_refusal_says_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_zero_acts_as_one() {
+async fn a_limit_of_zero_is_none() {
     let (mut breaker, mut handle) = breaker(0);
-    succeed(&mut breaker, &mut handle);
-    fail(&mut breaker, &mut handle);
-    refuse(&mut breaker);
+    for _ in 0..20 {
+        fail(&mut breaker, &mut handle);
+    }
+    assert_eq!(breaker.get_ref().circuit().state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cooldown_may_be_for_ever() {
-    let limits = Limits { failures: 1, cooldown: Duration::MAX };
+    let limits = limits(1).cooldown(Duration::MAX, Duration::MAX);
     let (mut breaker, mut handle): (Breaker, Handle) =
         mock::spawn_layer(BreakerLayer::new(limits).classify(AnyError));
     fail(&mut breaker, &mut handle);
@@ -382,7 +383,7 @@ async fn a_circuit_says_how_it_is() {
 /// what it counts adds up.
 #[test]
 fn threads_share_one_circuit() {
-    let circuit = Circuit::new("shared", Limits { failures: 3, cooldown: COOLDOWN });
+    let circuit = Circuit::new("shared", limits(3));
     let layer = BreakerLayer::shared(circuit.clone()).classify(AnyError);
     std::thread::scope(|scope| {
         for _ in 0..4 {
