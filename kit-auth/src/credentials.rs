@@ -169,9 +169,12 @@ impl<'a> Presented<'a> {
         if value.len() > MAX_CREDENTIALS {
             return Err(Malformed::TooLong);
         }
-        match value.to_str() {
-            // `http` takes a tab for text.
-            Ok(text) if !text.contains('\t') => Ok(Some(text)),
+        // All of it, so that many bytes are looked at in one step. `http` takes a tab
+        // for text too.
+        let bytes = value.as_bytes();
+        let is_text = bytes.iter().fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'));
+        match str::from_utf8(bytes) {
+            Ok(text) if is_text => Ok(Some(text)),
             _ => Err(Malformed::NotText),
         }
     }

@@ -172,6 +172,14 @@ fn verified(token: &str) -> Verified<Claims> {
     verifier().verify(token).expect(token)
 }
 
+/// Why a token is refused: by a verifier that has seen none, by one that has just taken
+/// one with the usual header, and by one that reads its claims as any type.
 fn refusal(token: &str) -> TokenError {
-    verifier().verify(token).expect_err(token)
+    let error = verifier().verify(token).expect_err(token);
+    let warm = verifier();
+    warm.verify(&self::token()).unwrap();
+    assert_eq!(warm.verify(token).expect_err(token), error, "{token}");
+    let any = verifier().claims::<Claims>();
+    assert_eq!(any.verify(token).expect_err(token), error, "{token}");
+    error
 }

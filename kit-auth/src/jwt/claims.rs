@@ -71,7 +71,11 @@ pub(super) struct Seconds(pub(super) Duration);
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 /// One, or a list.
-pub(super) struct Texts<'a>(Vec<Cow<'a, str>>);
+pub(super) enum Texts<'a> {
+    One(Cow<'a, str>),
+    List(Vec<Cow<'a, str>>),
+    Read(&'a [String]),
+}
 
 // ===== impl Verified =====
 
@@ -113,6 +117,19 @@ impl<C: Grants> Grants for Verified<C> {
 
 // ===== impl Claims =====
 
+impl Claims {
+    /// What of them is checked; an audience that is not there is one of nobody.
+    pub(super) fn registered(&self) -> Registered<'_> {
+        Registered {
+            exp: self.expires.map(Seconds),
+            nbf: self.not_before.map(Seconds),
+            iat: self.issued.map(Seconds),
+            iss: self.issuer.as_deref().map(|issuer| Text(Cow::Borrowed(issuer))),
+            aud: Some(Texts::Read(&self.audience.0)),
+        }
+    }
+}
+
 impl Grants for Claims {
     fn has_scope(&self, scope: &str) -> bool {
         let scopes = self.scope.as_deref().unwrap_or_default();
@@ -136,9 +153,12 @@ impl Many {
 
 impl<'de> Deserialize<'de> for Many {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let texts = Option::<Texts<'de>>::deserialize(deserializer)?;
-        let texts = texts.map_or_else(Vec::new, |texts| texts.0);
-        Ok(Self(texts.into_iter().map(Cow::into_owned).collect()))
+        Ok(Self(match Option::<Texts<'de>>::deserialize(deserializer)? {
+            None => Vec::new(),
+            Some(Texts::One(text)) => vec![text.into_owned()],
+            Some(Texts::List(texts)) => texts.into_iter().map(Cow::into_owned).collect(),
+            Some(Texts::Read(texts)) => texts.to_vec(),
+        }))
     }
 }
 
@@ -233,7 +253,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 impl Texts<'_> {
     pub(super) fn has(&self, text: &str) -> bool {
-        self.0.iter().any(|own| own == text)
+        match self {
+            Self::One(own) => own == text,
+            Self::List(all) => all.iter().any(|own| own == text),
+            Self::Read(all) => all.iter().any(|own| own == text),
+        }
     }
 }
 
@@ -249,11 +273,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Texts<'de>, E> {
-                Ok(Texts(vec![Cow::Borrowed(text)]))
+                Ok(Texts::One(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Texts<'de>, E> {
-                Ok(Texts(vec![Cow::Owned(text.to_owned())]))
+                Ok(Texts::One(Cow::Owned(text.to_owned())))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Texts<'de>, A::Error> {
@@ -261,7 +285,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
                 while let Some(text) = all.next_element::<Text<'de>>()? {
                     texts.push(text.0);
                 }
-                Ok(Texts(texts))
+                Ok(Texts::List(texts))
             }
         }
 

@@ -1,14 +1,17 @@
 use super::{Algorithm, token::object};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    VerificationAlgorithm,
+use aws_lc_rs::{
+    hmac::{self, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+        RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{
-    AlgorithmFamily, DecodingKey, DecodingKeyKind, crypto::aws_lc::DEFAULT_PROVIDER,
-};
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use std::{borrow::Cow, error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 /// The least that an RSA key has (RFC 7518, section 3.3).
 const LEAST_RSA_BITS: usize = 2048;
@@ -22,7 +25,18 @@ const MOST_RSA_BITS: usize = 8192;
 pub struct Key {
     id: Option<Box<str>>,
     algorithm: Algorithm,
-    decoding: DecodingKey,
+    material: Arc<Material>,
+}
+
+/// What is verified with, read once: to read a public key anew for each token takes
+/// longer than all else here but the arithmetic.
+enum Material {
+    Secret {
+        key: Box<hmac::Key>,
+        /// What the secret makes of nothing, to know it by.
+        mark: Box<[u8]>,
+    },
+    Public(ParsedPublicKey),
 }
 
 /// A key that is none, or that nobody should trust.
@@ -108,16 +122,19 @@ impl Key {
     ///
     /// When the algorithm is another, or the secret is shorter than its hash.
     pub fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, BadKey> {
-        let least = match algorithm {
-            Algorithm::HS256 => 32,
-            Algorithm::HS384 => 48,
-            Algorithm::HS512 => 64,
+        let hash = match algorithm {
+            Algorithm::HS256 => HMAC_SHA256,
+            Algorithm::HS384 => HMAC_SHA384,
+            Algorithm::HS512 => HMAC_SHA512,
             _ => return Err(BadKey::Algorithm),
         };
+        let least = hash.tag_len();
         if secret.len() < least {
             return Err(BadKey::ShortSecret { bytes: secret.len(), least });
         }
-        Ok(Self::new(algorithm, DecodingKey::from_secret(secret)))
+        let key = Box::new(hmac::Key::new(hash, secret));
+        let mark = hmac::sign(&key, &[]).as_ref().into();
+        Ok(Self::new(algorithm, Material::Secret { key, mark }))
     }
 
     /// Takes a public key out of PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`.
@@ -142,15 +159,15 @@ impl Key {
         };
         let key = key.map_err(|_| BadKey::NotPem)?;
         let bytes = key.try_get_as_bytes().map_err(|_| BadKey::NotPem)?;
-        match algorithm.family() {
+        let key = match algorithm.family() {
             AlgorithmFamily::Rsa => {
                 let (n, e) = (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(bytes)
                     .map_err(|_| BadKey::NotPem)?;
-                rsa(&n, &e)?;
+                rsa(algorithm, &n, &e)?
             }
             _ => point(algorithm, bytes)?,
-        }
-        Ok(Self::new(algorithm, key))
+        };
+        Ok(Self::new(algorithm, Material::Public(key)))
     }
 
     /// Takes one key as JSON (RFC 7517). Where it does not say its algorithm it is
@@ -161,15 +178,15 @@ impl Key {
     /// When it is not for verifying by an algorithm that we know, or nobody should
     /// trust it.
     pub fn jwk(json: &str) -> Result<Self, BadKey> {
-        let jwk: Jwk<'_> = object(json.as_bytes()).ok_or(BadKey::NotJwk)?;
+        let jwk: Jwk<'_> = object(json).ok_or(BadKey::NotJwk)?;
         match jwk.read()? {
             Use::Verifies(key) => Ok(key),
             Use::Other => Err(BadKey::Algorithm),
         }
     }
 
-    const fn new(algorithm: Algorithm, decoding: DecodingKey) -> Self {
-        Self { id: None, algorithm, decoding }
+    fn new(algorithm: Algorithm, material: Material) -> Self {
+        Self { id: None, algorithm, material: Arc::new(material) }
     }
 
     /// Gives it an id: the `kid` of the tokens that it is for.
@@ -197,22 +214,21 @@ impl Key {
 
     /// Whether it is the same key, whatever it is called.
     pub(super) fn is_as(&self, other: &Self) -> bool {
-        let same = match (self.decoding.kind(), other.decoding.kind()) {
-            (DecodingKeyKind::SecretOrDer(a), DecodingKeyKind::SecretOrDer(b)) => a == b,
-            (
-                DecodingKeyKind::RsaModulusExponent { n, e },
-                DecodingKeyKind::RsaModulusExponent { n: other_n, e: other_e },
-            ) => n == other_n && e == other_e,
+        let is_same = match (&*self.material, &*other.material) {
+            (Material::Secret { mark, .. }, Material::Secret { mark: other, .. }) => mark == other,
+            (Material::Public(key), Material::Public(other)) => key.as_ref() == other.as_ref(),
             _ => false,
         };
-        same && self.algorithm == other.algorithm && self.id == other.id
+        is_same && self.algorithm == other.algorithm && self.id == other.id
     }
 
     /// Verifies a signature of a message.
-    pub(super) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        // By name: the default of jsonwebtoken is a global, and may be none.
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.decoding);
-        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let verified = match &*self.material {
+            Material::Secret { key, .. } => hmac::verify(key, message, signature),
+            Material::Public(key) => key.verify_sig(message, signature),
+        };
+        verified.is_ok()
     }
 }
 
@@ -277,8 +293,7 @@ impl Jwk<'_> {
                 let (n, e) = (value(self.n.as_ref())?, value(self.e.as_ref())?);
                 // Some write zeros before them, and aws-lc would not verify then.
                 let (n, e) = (&n[zeros(&n)..], &e[zeros(&e)..]);
-                rsa(n, e)?;
-                Key::new(algorithm, DecodingKey::from_rsa_raw_components(n, e))
+                Key::new(algorithm, Material::Public(rsa(algorithm, n, e)?))
             }
             AlgorithmFamily::Ec => {
                 let (x, y) = (value(self.x.as_ref())?, value(self.y.as_ref())?);
@@ -286,13 +301,11 @@ impl Jwk<'_> {
                     return Err(BadKey::Point);
                 }
                 let bytes = [&[4], &*x, &y].concat();
-                point(algorithm, &bytes)?;
-                Key::new(algorithm, DecodingKey::from_ec_der(&bytes))
+                Key::new(algorithm, Material::Public(point(algorithm, &bytes)?))
             }
             AlgorithmFamily::Ed => {
                 let bytes = value(self.x.as_ref())?;
-                point(algorithm, &bytes)?;
-                Key::new(algorithm, DecodingKey::from_ed_der(&bytes))
+                Key::new(algorithm, Material::Public(point(algorithm, &bytes)?))
             }
         };
         Ok(Use::Verifies(match &self.kid {
@@ -314,8 +327,8 @@ fn memmem(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Fails if the point is not on the curve, or none.
-fn point(algorithm: Algorithm, bytes: &[u8]) -> Result<(), BadKey> {
+/// Reads a point; fails if it is not on the curve, or none.
+fn point(algorithm: Algorithm, bytes: &[u8]) -> Result<ParsedPublicKey, BadKey> {
     let curve: &'static dyn VerificationAlgorithm = match algorithm {
         Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
         Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED,
@@ -330,7 +343,7 @@ fn point(algorithm: Algorithm, bytes: &[u8]) -> Result<(), BadKey> {
     if bytes.len() != length || algorithm == Algorithm::EdDSA && is_of_small_order(bytes) {
         return Err(BadKey::Point);
     }
-    ParsedPublicKey::new(curve, bytes).map(drop).map_err(|_| BadKey::Point)
+    ParsedPublicKey::new(curve, bytes).map_err(|_| BadKey::Point)
 }
 
 /// Says whether a point of Ed25519 is one of those by which anyone can sign, in
@@ -360,8 +373,8 @@ fn is_of_small_order(point: &[u8]) -> bool {
     }
 }
 
-/// Fails if nobody should trust the key.
-fn rsa(n: &[u8], e: &[u8]) -> Result<(), BadKey> {
+/// Reads a key of RSA; fails if nobody should trust it.
+fn rsa(algorithm: Algorithm, n: &[u8], e: &[u8]) -> Result<ParsedPublicKey, BadKey> {
     let bits = bits(n);
     if !(LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&bits) {
         return Err(BadKey::RsaBits(bits));
@@ -374,7 +387,21 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<(), BadKey> {
     if !is_odd(e) || !(2..=33).contains(&self::bits(e)) {
         return Err(BadKey::RsaExponent);
     }
-    if is_roca(n) { Err(BadKey::Roca) } else { Ok(()) }
+    if is_roca(n) {
+        return Err(BadKey::Roca);
+    }
+    let parameters: &'static RsaParameters = match algorithm {
+        Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::PS384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::PS512 => &RSA_PSS_2048_8192_SHA512,
+        _ => return Err(BadKey::Algorithm),
+    };
+    // It has looked for the same, and for less.
+    let key = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
+    key.map_err(|_| BadKey::RsaModulus)
 }
 
 /// How many bytes before the number are zero.
@@ -439,6 +466,37 @@ impl Error for BadKey {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn base64(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    #[test]
+    fn a_key_is_the_same_however_it_is_written() {
+        let pem = include_bytes!("../../tests/keys/rsa.pub.pem");
+        let rsa = Key::pem(Algorithm::RS256, pem).unwrap();
+        let der = DecodingKey::from_rsa_pem(pem).unwrap();
+        let components = DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key;
+        let (n, e) = components(der.try_get_as_bytes().unwrap()).unwrap();
+        let [n, zeros, e] = [n.clone(), [&[0], &*n].concat(), e].map(|value| base64(&value));
+        for n in [n, zeros] {
+            let jwk = Key::jwk(&format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#)).unwrap();
+            assert!(jwk.is_as(&rsa) && rsa.is_as(&jwk));
+            assert!(!jwk.clone().id("a").is_as(&rsa) && !rsa.is_as(&jwk.id("a")));
+        }
+        assert!(!Key::pem(Algorithm::PS256, pem).unwrap().is_as(&rsa));
+
+        let secret = |secret: u8| Key::secret(Algorithm::HS256, &[secret; 32]).unwrap();
+        assert!(secret(1).is_as(&secret(1)));
+        assert!(!secret(1).is_as(&secret(2)) && !secret(1).is_as(&rsa));
+        let pem = include_bytes!("../../tests/keys/ec.pub.pem");
+        let point = DecodingKey::from_ec_pem(pem).unwrap();
+        let (x, y) = point.try_get_as_bytes().unwrap()[1..].split_at(32);
+        let (x, y) = (base64(x), base64(y));
+        let jwk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#);
+        let ec = Key::pem(Algorithm::ES256, pem).unwrap();
+        assert!(Key::jwk(&jwk).unwrap().is_as(&ec) && !ec.is_as(&rsa));
+    }
 
     #[test]
     fn bits_are_counted_from_the_first_that_is_set() {

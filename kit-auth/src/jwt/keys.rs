@@ -1,4 +1,4 @@
-use super::{Algorithm, Key, KeySet, TokenError};
+use super::KeySet;
 use arc_swap::ArcSwapOption;
 use std::{
     fmt,
@@ -97,16 +97,9 @@ impl Keys {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Lets `f` have the key of a token.
-    pub(super) fn with<T>(
-        &self,
-        algorithm: Algorithm,
-        id: Option<&str>,
-        f: impl FnOnce(&Key) -> Result<T, TokenError>,
-    ) -> Result<T, TokenError> {
-        let keys = self.0.current.load();
-        let keys = keys.as_ref().ok_or(TokenError::NoKeys)?;
-        f(keys.find(algorithm, id)?)
+    /// Lets `f` have the keys of now, if there are any.
+    pub(super) fn with<T>(&self, f: impl FnOnce(Option<&KeySet>) -> T) -> T {
+        f(self.0.current.load().as_deref())
     }
 
     fn looks(&self) -> MutexGuard<'_, Looks> {

@@ -38,6 +38,7 @@
 
 mod claims;
 mod error;
+mod headers;
 mod key;
 mod keys;
 mod set;

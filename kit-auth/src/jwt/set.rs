@@ -1,7 +1,8 @@
 use super::{
     Algorithm, BadKey, Key, TokenError,
+    headers::Headers,
     key::{Jwk, Use},
-    token::{Token, object},
+    token::{object, open},
 };
 use serde::Deserialize;
 use std::{collections::HashSet, error::Error, fmt};
@@ -14,6 +15,7 @@ use std::{collections::HashSet, error::Error, fmt};
 pub struct KeySet {
     keys: Vec<Key>,
     left_out: usize,
+    headers: Headers,
 }
 
 /// A set of keys is not taken; each reason is there.
@@ -89,12 +91,13 @@ impl KeySet {
     ///
     /// When it is not one, or as [`new`](Self::new), or a key is no good.
     pub fn jwks(json: &[u8]) -> Result<Self, BadKeySet> {
-        let Some(jwks) = object::<Jwks<'_>>(json) else {
+        let json = str::from_utf8(json).ok();
+        let Some(jwks) = json.and_then(object::<Jwks<'_>>) else {
             return Err(BadKeySet(vec![BadSet::NotJwks]));
         };
         let (mut keys, mut left_out, mut bad) = (Vec::new(), 0, Vec::new());
         for (at, json) in jwks.keys.iter().enumerate() {
-            match object::<Jwk<'_>>(json.get().as_bytes()) {
+            match object::<Jwk<'_>>(json.get()) {
                 Some(jwk) => match jwk.read() {
                     Ok(Use::Verifies(key)) => keys.push(key),
                     Ok(Use::Other) => left_out += 1,
@@ -128,7 +131,11 @@ impl KeySet {
         let ids = keys.iter().filter_map(Key::get_id).chain(of_bad).filter(|id| !ids.insert(*id));
         let twice: Vec<_> = ids.map(|id| BadSet::Duplicate(id.to_owned())).collect();
         bad.extend(twice);
-        if bad.is_empty() { Ok(Self { keys, left_out }) } else { Err(BadKeySet(bad)) }
+        if !bad.is_empty() {
+            return Err(BadKeySet(bad));
+        }
+        let headers = Headers::of(keys.len());
+        Ok(Self { keys, left_out, headers })
     }
 
     /// Returns the keys.
@@ -154,33 +161,32 @@ impl KeySet {
     /// When it is no JWS, asks for an extension (`crit`), names no key of the set,
     /// or its signature is not right.
     pub fn payload(&self, jws: &str) -> Result<Vec<u8>, TokenError> {
-        let jws = Token::read(jws)?;
-        let key = self.find(jws.header.algorithm, jws.header.key.as_deref())?;
-        if key.verifies(jws.message, &jws.signature) {
-            jws.payload()
-        } else {
-            Err(TokenError::Signature)
-        }
+        open(Some(self), jws, |_| true)
     }
 
-    /// Finds the key of a token.
-    pub(super) fn find(&self, algorithm: Algorithm, id: Option<&str>) -> Result<&Key, NoKey> {
+    pub(super) const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Finds the place of the key of a token.
+    pub(super) fn find(&self, algorithm: Algorithm, id: Option<&str>) -> Result<usize, NoKey> {
         let Some(id) = id else {
-            let mut keys = self.keys.iter().filter(|key| key.algorithm() == algorithm);
+            let keys = self.keys.iter().enumerate();
+            let mut keys = keys.filter(|(_, key)| key.algorithm() == algorithm);
             return match (keys.next(), keys.next()) {
-                (Some(key), None) => Ok(key),
+                (Some((at, _)), None) => Ok(at),
                 (None, _) => Err(NoKey::Unknown),
                 (Some(_), Some(_)) => Err(NoKey::Ambiguous),
             };
         };
         // One key alone may have no id, though its tokens do.
-        let named = self.keys.iter().find(|key| key.get_id() == Some(id));
+        let named = self.keys.iter().position(|key| key.get_id() == Some(id));
         let only = || match &*self.keys {
-            [key] if key.get_id().is_none() => Some(key),
+            [key] if key.get_id().is_none() => Some(0),
             _ => None,
         };
-        let key = named.or_else(only).ok_or(NoKey::Unknown)?;
-        if key.algorithm() == algorithm { Ok(key) } else { Err(NoKey::Algorithm) }
+        let at = named.or_else(only).ok_or(NoKey::Unknown)?;
+        if self.keys[at].algorithm() == algorithm { Ok(at) } else { Err(NoKey::Algorithm) }
     }
 
     /// Whether it has the same keys.
@@ -245,5 +251,32 @@ impl fmt::Display for BadSet {
             Self::Key { at, id: Some(id), bad } => write!(f, "key {at} ({id:?}): {bad}"),
             Self::Key { at, id: None, bad } => write!(f, "key {at}: {bad}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jwt::SigningKey;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_header_of_what_was_right_is_remembered() {
+        let secret = [7; 32];
+        let key = Key::secret(Algorithm::HS256, &secret).unwrap();
+        let set = KeySet::new([key]).unwrap();
+        let right = SigningKey::secret(Algorithm::HS256, &secret).unwrap();
+        let other = SigningKey::secret(Algorithm::HS256, &[8; 32]).unwrap();
+        let is_known = |jws: &str| set.headers.get(jws.split_once('.').unwrap().0).is_some();
+
+        let forged = other.sign(&json!({})).unwrap();
+        assert_eq!(set.payload(&forged), Err(TokenError::Signature));
+        let (message, signature) = forged.rsplit_once('.').unwrap();
+        assert_eq!(set.payload(&format!("{message}.!{signature}")), Err(TokenError::Parts));
+        assert!(!is_known(&forged));
+        let right = right.sign(&json!({})).unwrap();
+        set.payload(&right).unwrap();
+        assert!(is_known(&right));
+        assert!(set.clone().headers.get(right.split_once('.').unwrap().0).is_some());
     }
 }

@@ -1,72 +1,110 @@
 //! The form of a token (JWS in compact serialization, RFC 7515, section 7.1).
 
-use super::{Algorithm, TokenError, key::is_there};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use super::{Algorithm, KeySet, TokenError, key::is_there};
+use base64::{Engine, decoded_len_estimate, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
 /// A token that was taken apart, and of which nothing is believed yet.
-pub(super) struct Token<'a> {
+struct Token<'a> {
     /// What is signed.
-    pub(super) message: &'a [u8],
-    pub(super) header: Header,
+    message: &'a str,
+    header: &'a str,
+    /// With more parts in it, if there are.
     payload: &'a str,
-    pub(super) signature: Vec<u8>,
+    signature: &'a str,
 }
 
 /// What its header says, as far as it matters here.
+#[derive(Clone)]
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
-    pub(super) key: Option<String>,
-    pub(super) kind: Option<String>,
+    pub(super) key: Option<Box<str>>,
+    pub(super) kind: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
     alg: super::claims::Text<'a>,
-    kid: Option<String>,
-    typ: Option<String>,
+    kid: Option<Box<str>>,
+    typ: Option<Box<str>>,
     #[serde(default, deserialize_with = "is_there")]
     crit: bool,
     #[serde(default, deserialize_with = "is_there")]
     b64: bool,
 }
 
+/// Verifies the signature of a token, whose type (`typ`) is to be one that
+/// `is_taken`, and returns its payload.
+pub(super) fn open(
+    keys: Option<&KeySet>,
+    token: &str,
+    is_taken: impl FnOnce(Option<&str>) -> bool,
+) -> Result<Vec<u8>, TokenError> {
+    let token = Token::split(token)?;
+    let mut bytes =
+        Vec::with_capacity(decoded_len_estimate(token.payload.len() + token.signature.len()));
+    decode(token.signature, &mut bytes)?;
+    let signature = bytes.len();
+    let known = keys.and_then(|keys| keys.headers().get(token.header));
+    let mut read = None;
+    let header = match known {
+        Some(known) => known.header(),
+        // That of more parts is another thing: encrypted, most often.
+        None if token.payload.contains('.') => return Err(TokenError::Parts),
+        None => read.insert(Header::read(token.header)?),
+    };
+    // Before it is believed, so that more parts are seen here too.
+    decode(token.payload, &mut bytes)?;
+    if !is_taken(header.kind.as_deref()) {
+        return Err(TokenError::Type);
+    }
+    let keys = keys.ok_or(TokenError::NoKeys)?;
+    let at = match known {
+        Some(known) => known.key(),
+        None => keys.find(header.algorithm, header.key.as_deref())?,
+    };
+    if !keys.keys()[at].verifies(token.message.as_bytes(), &bytes[..signature]) {
+        return Err(TokenError::Signature);
+    }
+    if let Some(header) = read {
+        keys.headers().put(token.header, header, at);
+    }
+    bytes.drain(..signature);
+    Ok(bytes)
+}
+
 // ===== impl Token =====
 
 impl<'a> Token<'a> {
-    pub(super) fn read(token: &'a str) -> Result<Self, TokenError> {
+    fn split(token: &'a str) -> Result<Self, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Parts)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Parts)?;
-        // More parts are another thing: encrypted, most often.
-        if payload.contains('.') || signature.is_empty() {
+        if signature.is_empty() {
             return Err(TokenError::Parts);
         }
-        let header = Header::read(&base64url(header)?)?;
-        let signature = base64url(signature)?;
-        Ok(Self { message: message.as_bytes(), header, payload, signature })
-    }
-
-    pub(super) fn payload(&self) -> Result<Vec<u8>, TokenError> {
-        base64url(self.payload)
+        Ok(Self { message, header, payload, signature })
     }
 }
 
-fn base64url(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Parts)
+fn decode(part: &str, into: &mut Vec<u8>) -> Result<(), TokenError> {
+    URL_SAFE_NO_PAD.decode_vec(part, into).map_err(|_| TokenError::Parts)
 }
 
 /// Reads a JSON object; serde would take a list of its members, without their
 /// names, for one too.
-pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let is_object = json.trim_ascii_start().starts_with(b"{");
-    if is_object { serde_json::from_slice(json).ok() } else { None }
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with('{');
+    if is_object { serde_json::from_str(json).ok() } else { None }
 }
 
 // ===== impl Header =====
 
 impl Header {
-    fn read(json: &[u8]) -> Result<Self, TokenError> {
+    fn read(text: &str) -> Result<Self, TokenError> {
+        let mut json = Vec::new();
+        decode(text, &mut json)?;
+        let json = str::from_utf8(&json).map_err(|_| TokenError::Header)?;
         let wire: Wire<'_> = object(json).ok_or(TokenError::Header)?;
         // RFC 7515, section 4.1.11: what must be understood, and is not. RFC 7797
         // asks for `crit` where `b64` is; without it, it is as wrong.

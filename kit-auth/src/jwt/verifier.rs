@@ -2,7 +2,7 @@ use super::{
     Claims, Keys, TokenError, Verified,
     claims::{Registered, Seconds},
     keys::Look,
-    token::{Token, object},
+    token::{object, open},
 };
 use crate::{
     Authenticator, Denied, MAX_CREDENTIALS, Malformed, Presented, Reason, Verdict, cache::Cache,
@@ -27,9 +27,13 @@ const LEEWAY: Duration = Duration::from_secs(5);
 pub struct Verifier<C = Claims> {
     keys: Keys,
     policy: Arc<Policy>,
+    read: Read<C>,
     /// What was verified before, if that is remembered.
     cache: Option<Cache<Verified<C>>>,
 }
+
+/// Reads claims that are to hold, and says until when they do.
+type Read<C> = fn(&Policy, &str) -> Result<(C, SystemTime), TokenError>;
 
 #[derive(Debug, Clone)]
 struct Policy {
@@ -63,16 +67,16 @@ impl Verifier {
             realm: None,
             clock: SystemTime::now,
         };
-        Self { keys: keys.into(), policy: Arc::new(policy), cache: None }
+        Self { keys: keys.into(), policy: Arc::new(policy), read: Policy::claims, cache: None }
     }
 }
 
 impl<C> Verifier<C> {
     /// Reads the claims as another type, which says by itself what must be there.
     #[must_use]
-    pub fn claims<D>(self) -> Verifier<D> {
+    pub fn claims<D: DeserializeOwned>(self) -> Verifier<D> {
         let cache = self.cache.map(|cache| Cache::new(cache.capacity()));
-        Verifier { keys: self.keys, policy: self.policy, cache }
+        Verifier { keys: self.keys, policy: self.policy, read: Policy::any, cache }
     }
 
     /// Takes tokens of this issuer too.
@@ -168,7 +172,7 @@ impl<C: DeserializeOwned> Verifier<C> {
     /// When it is not taken.
     pub fn verify(&self, token: &str) -> Result<Verified<C>, TokenError> {
         let Some(cache) = &self.cache else {
-            return self.policy.verify(&self.keys, token).map(|(claims, _)| claims);
+            return self.policy.verify(&self.keys, token, self.read).map(|(claims, _)| claims);
         };
         // Before the keys are looked at: what is withdrawn meanwhile is not found.
         let generation = self.keys.generation();
@@ -176,7 +180,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         if let Some(claims) = cache.get(tag, generation, (self.policy.clock)()) {
             return Ok(claims);
         }
-        let (claims, until) = self.policy.verify(&self.keys, token)?;
+        let (claims, until) = self.policy.verify(&self.keys, token, self.read)?;
         cache.put(tag, generation, until, Verified::clone(&claims));
         Ok(claims)
     }
@@ -192,11 +196,11 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             None | Some(Look::TooSoon) => Verdict::Known(Err(unknown())),
             Some(Look::Failed) => Verdict::Known(Err(unchecked())),
             Some(Look::Asked(over)) => {
-                let (keys, policy) = (self.keys.clone(), Arc::clone(&self.policy));
+                let (keys, policy, read) = (self.keys.clone(), Arc::clone(&self.policy), self.read);
                 let token = token.to_owned();
                 Verdict::later(async move {
                     let is_told = keys.looked(over).await;
-                    let verified = policy.verify(&keys, &token).map(|(claims, _)| claims);
+                    let verified = policy.verify(&keys, &token, read).map(|(claims, _)| claims);
                     match verified {
                         Err(TokenError::UnknownKey) if !is_told => Err(unchecked()),
                         verified => verified.map_err(denied),
@@ -274,28 +278,42 @@ fn challenge(realm: Option<&str>, denied: &Denied) -> HeaderValue {
 
 impl Policy {
     /// Verifies a token; returns its claims, and until when they hold.
-    fn verify<C: DeserializeOwned>(
+    fn verify<C>(
         &self,
         keys: &Keys,
         token: &str,
+        read: Read<C>,
     ) -> Result<(Verified<C>, SystemTime), TokenError> {
         if token.len() > self.most {
             return Err(TokenError::TooLong);
         }
-        let token = Token::read(token)?;
-        self.is_of_a_type(token.header.kind.as_deref())?;
-        keys.with(token.header.algorithm, token.header.key.as_deref(), |key| {
-            let is_right = key.verifies(token.message, &token.signature);
-            if is_right { Ok(()) } else { Err(TokenError::Signature) }
-        })?;
-        let payload = token.payload()?;
-        let registered: Registered<'_> = object(&payload).ok_or(TokenError::Claims)?;
-        let expires = self.holds(&registered)?;
-        let claims = serde_json::from_slice(&payload).map_err(|_| TokenError::Claims)?;
-        Ok((Verified::new(claims), expires))
+        let payload = keys.with(|keys| open(keys, token, |kind| self.is_of_a_type(kind)))?;
+        // As a whole, which JSON is: its parts need not be looked at then.
+        let payload = str::from_utf8(&payload).map_err(|_| TokenError::Claims)?;
+        let (claims, until) = read(self, payload)?;
+        Ok((Verified::new(claims), until))
     }
 
-    fn is_of_a_type(&self, kind: Option<&str>) -> Result<(), TokenError> {
+    /// Reads the claims that have all that is looked at, in one pass.
+    fn claims(&self, payload: &str) -> Result<(Claims, SystemTime), TokenError> {
+        let read = object::<Claims>(payload);
+        let held = read.and_then(|claims| {
+            let until = self.holds(&claims.registered()).ok()?;
+            Some((claims, until))
+        });
+        // What is wrong with them is said as for any: what is no longer taken, before
+        // what does not fit.
+        held.map_or_else(|| self.any(payload), Ok)
+    }
+
+    fn any<C: DeserializeOwned>(&self, payload: &str) -> Result<(C, SystemTime), TokenError> {
+        let registered: Registered<'_> = object(payload).ok_or(TokenError::Claims)?;
+        let until = self.holds(&registered)?;
+        let claims = serde_json::from_str(payload).map_err(|_| TokenError::Claims)?;
+        Ok((claims, until))
+    }
+
+    fn is_of_a_type(&self, kind: Option<&str>) -> bool {
         fn bare(kind: &str) -> &str {
             match kind.split_at_checked("application/".len()) {
                 Some((start, rest)) if start.eq_ignore_ascii_case("application/") => rest,
@@ -303,8 +321,7 @@ impl Policy {
             }
         }
         let kind = bare(kind.unwrap_or("JWT"));
-        let is_taken = self.types.iter().any(|known| bare(known).eq_ignore_ascii_case(kind));
-        if is_taken { Ok(()) } else { Err(TokenError::Type) }
+        self.types.iter().any(|known| bare(known).eq_ignore_ascii_case(kind))
     }
 
     /// Says until when the claims hold, without leeway, if they do.

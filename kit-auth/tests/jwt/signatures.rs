@@ -591,3 +591,61 @@ fn a_key_comes_back_under_its_id_as_another() {
     keys.set(KeySet::new([other]).unwrap());
     assert_eq!(verifier.verify(&token).unwrap_err(), TokenError::Signature);
 }
+
+// ----- headers that were seen before
+
+#[test]
+fn a_header_that_was_seen_makes_no_other_token_right() {
+    let verifier = verifier();
+    verifier.verify(&token()).unwrap();
+    let (header, _) = token().split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let message = format!("{header}.{}", base64url(good().to_string()));
+    let (stranger, _) = another();
+    let forged = sealed(&stranger, Algorithm::EdDSA, &message);
+    assert_eq!(verifier.verify(&forged).unwrap_err(), TokenError::Signature);
+    // Nor does the header of what was not right become one that was seen.
+    assert_eq!(verifier.verify(&forged).unwrap_err(), TokenError::Signature);
+    verifier.verify(&token()).unwrap();
+}
+
+#[test]
+fn a_header_that_was_seen_finds_its_key_wherever_it_is() {
+    let all = |order: &[Algorithm]| KeySet::new(order.iter().map(|it| key(*it))).unwrap();
+    let keys = Keys::from(all(&PUBLIC));
+    let verifier: Verifier = Verifier::new(keys.clone(), ISSUER, AUDIENCE).clock(clock);
+    let mut order = PUBLIC;
+    for _ in 0..3 {
+        for algorithm in PUBLIC {
+            // As one that was not seen, and as one that was.
+            verifier.verify(&token_by(algorithm)).unwrap();
+            verifier.verify(&token_by(algorithm)).unwrap();
+        }
+        order.rotate_left(2);
+        keys.set(all(&order));
+    }
+    // One is withdrawn: the others are found, and it is not.
+    keys.set(all(&order[1..]));
+    let error = verifier.verify(&token_by(order[0])).unwrap_err();
+    assert_eq!(error, TokenError::UnknownKey);
+    verifier.verify(&token_by(order[1])).unwrap();
+}
+
+#[test]
+fn a_header_that_one_verifier_has_seen_another_may_refuse() {
+    let keys = Keys::from(KeySet::new([key(Algorithm::EdDSA)]).unwrap());
+    let of = |types: &[&str]| {
+        Verifier::new(keys.clone(), ISSUER, AUDIENCE).clock(clock).types(types.iter().copied())
+    };
+    let (one, other): (Verifier, Verifier) = (of(&["secevent+jwt"]), of(&["JWT"]));
+    let typed = |kind| {
+        let header = json!({ "alg": "EdDSA", "kid": "EdDSA", "typ": kind }).to_string();
+        signed(Algorithm::EdDSA, header, good().to_string())
+    };
+    let (event, usual) = (typed("secevent+jwt"), typed("JWT"));
+    for _ in 0..2 {
+        one.verify(&event).unwrap();
+        assert_eq!(other.verify(&event).unwrap_err(), TokenError::Type);
+        other.verify(&usual).unwrap();
+        assert_eq!(one.verify(&usual).unwrap_err(), TokenError::Type);
+    }
+}
