@@ -212,6 +212,11 @@ impl Circuit {
         }
     }
 
+    /// Says whether it is as a new one would be, but for the calls that passed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.shared.gate.look().1 == Pass::Judged(0)
+    }
+
     /// Says whether a call has to know when it began.
     #[inline]
     pub(crate) fn times(&self) -> bool {

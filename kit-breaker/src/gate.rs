@@ -76,7 +76,7 @@ impl Gate {
             Pass::Free => FREE,
             Pass::Shut => SHUT,
         };
-        self.0.store(word(era, low), Ordering::Release);
+        self.0.swap(word(era, low), Ordering::AcqRel);
     }
 }
 

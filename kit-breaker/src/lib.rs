@@ -70,14 +70,18 @@ mod change;
 mod circuit;
 mod control;
 mod error;
+pub mod fallback;
 pub mod future;
 mod gate;
+#[cfg(feature = "keyed")]
+pub mod keyed;
 mod layer;
 mod limits;
 mod permit;
 mod service;
 mod state;
 mod sync;
+pub mod throttle;
 mod window;
 
 pub use kit_endpoint::{
@@ -89,11 +93,13 @@ pub use self::{
     change::{Change, Reason},
     circuit::{Circuit, CircuitBuilder},
     error::Open,
+    fallback::{Fallback, FallbackLayer},
     layer::BreakerLayer,
     limits::{Limits, Probes, Window},
     permit::Permit,
     service::Breaker,
     state::State,
+    throttle::{Throttle, ThrottleLayer},
     window::Tally,
 };
 

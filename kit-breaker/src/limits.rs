@@ -101,7 +101,7 @@ impl Limits {
     /// default, and at 0 or what is no number; above 1 is 1.
     #[must_use]
     pub const fn failure_rate(mut self, rate: f64) -> Self {
-        self.failure_rate = rate.min(1.0);
+        self.failure_rate = if rate > 0.0 { rate.min(1.0) } else { 0.0 };
         self
     }
 

@@ -35,7 +35,7 @@ pub(crate) enum Calls {
     /// Nobody asks for a rate.
     None,
     Last(Ring),
-    Recent(Recent),
+    Recent(Box<Recent>),
 }
 
 /// Buckets, and the clock that they go by.
@@ -58,7 +58,7 @@ impl Calls {
         match limits.window_of_rates() {
             None => Self::None,
             Some(Window::Calls(calls)) => Self::Last(Ring::new(calls)),
-            Some(Window::Time(_)) => Self::Recent(Recent::new(limits.bucket())),
+            Some(Window::Time(_)) => Self::Recent(Box::new(Recent::new(limits.bucket()))),
         }
     }
 

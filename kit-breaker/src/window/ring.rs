@@ -47,7 +47,7 @@ impl Ring {
         };
         let head = self.head.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
         let next = parts(head).1;
-        let shows = u32::from(failed) * FAILED | u32::from(slow) * SLOW;
+        let shows = (u32::from(failed) * FAILED) | (u32::from(slow) * SLOW);
         if shows != 0 && !self.change(|of| of == era, |sums| sums + weight(shows)) {
             return None;
         }
@@ -75,8 +75,8 @@ impl Ring {
 
     /// Forgets all calls; those that come are of `era`.
     pub(crate) fn begin(&self, era: u32) {
-        self.sums.store(word(era, 0), Ordering::Release);
-        self.head.store(word(era, 0), Ordering::Release);
+        self.sums.swap(word(era, 0), Ordering::AcqRel);
+        self.head.swap(word(era, 0), Ordering::AcqRel);
     }
 
     fn change(&self, of: impl Fn(u32) -> bool, to: impl Fn(u32) -> u32) -> bool {
