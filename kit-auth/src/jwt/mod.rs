@@ -36,6 +36,7 @@
 //! - A token has 8 KiB at most, three parts in base64url without padding, and no
 //!   member twice that matters.
 
+mod base64url;
 mod claims;
 mod error;
 mod headers;

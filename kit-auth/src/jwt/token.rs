@@ -1,7 +1,6 @@
 //! The form of a token (JWS in compact serialization, RFC 7515, section 7.1).
 
-use super::{Algorithm, KeySet, TokenError, key::is_there};
-use base64::{Engine, decoded_len_estimate, engine::general_purpose::URL_SAFE_NO_PAD};
+use super::{Algorithm, KeySet, TokenError, base64url, key::is_there};
 use serde::Deserialize;
 
 /// A token that was taken apart, and of which nothing is believed yet.
@@ -42,8 +41,7 @@ pub(super) fn open(
     is_taken: impl FnOnce(Option<&str>) -> bool,
 ) -> Result<Vec<u8>, TokenError> {
     let token = Token::split(token)?;
-    let mut bytes =
-        Vec::with_capacity(decoded_len_estimate(token.payload.len() + token.signature.len()));
+    let mut bytes = Vec::with_capacity(token.payload.len() + token.signature.len());
     decode(token.signature, &mut bytes)?;
     let signature = bytes.len();
     let known = keys.and_then(|keys| keys.headers().get(token.header));
@@ -88,7 +86,7 @@ impl<'a> Token<'a> {
 }
 
 fn decode(part: &str, into: &mut Vec<u8>) -> Result<(), TokenError> {
-    URL_SAFE_NO_PAD.decode_vec(part, into).map_err(|_| TokenError::Parts)
+    base64url::decode(part, into).ok_or(TokenError::Parts)
 }
 
 /// Reads a JSON object; serde would take a list of its members, without their
