@@ -43,10 +43,11 @@ pub(super) fn decode(text: &str, into: &mut Vec<u8>) -> Option<()> {
 
 /// Six bytes, if none of the characters is bad.
 fn bytes(eight: [u8; 8], bad: &mut u32) -> u64 {
-    let [a, b, c, d, e, f, g, h] = eight.map(usize::from);
-    let [first, second, third, fourth] = &TABLES;
-    let low = first[a] | second[b] | third[c] | fourth[d];
-    let high = first[e] | second[f] | third[g] | fourth[h];
+    let word = |at: usize| {
+        let value = |place: usize| TABLES[place][usize::from(eight[at + place])];
+        value(0) | value(1) | value(2) | value(3)
+    };
+    let (low, high) = (word(0), word(4));
     *bad |= low | high;
     u64::from(low) | u64::from(high) << 24
 }
