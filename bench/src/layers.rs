@@ -1,6 +1,6 @@
 //! The services that the layers are measured on, and how they are called.
 
-use kit_breaker::{BreakerLayer, Circuit, Limits};
+use kit_breaker::{BreakerLayer, Circuit, Limits, Window, keyed};
 use kit_endpoint::{AnyError, CatchPanicLayer, DeadlineLayer, Panicked};
 use kit_metrics::{Prometheus, RedLayer};
 use std::{
@@ -117,6 +117,35 @@ pub fn catch_panic() -> impl Measured {
 pub fn breaker() -> impl Measured {
     let circuit = Circuit::new("bench", Limits::default());
     BreakerLayer::shared(circuit).classify(AnyError).layer(AtOnce)
+}
+
+/// Returns a breaker that rates the last 100 calls.
+#[must_use]
+pub fn breaker_calls() -> impl Measured {
+    let limits = Limits::default().failure_rate(0.5);
+    BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
+}
+
+/// Returns a breaker that rates the calls of the last ten seconds.
+#[must_use]
+pub fn breaker_time() -> impl Measured {
+    let limits = Limits::default().failure_rate(0.5).window(Window::Time(Duration::from_secs(10)));
+    BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
+}
+
+/// Returns a breaker that rates the last 100 calls, the slow ones too.
+#[must_use]
+pub fn breaker_slow() -> impl Measured {
+    let limits = Limits::default().failure_rate(0.5).slow_calls(Duration::from_secs(1), 0.5);
+    BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
+}
+
+/// Returns a breaker for each of ten keys.
+#[must_use]
+pub fn breaker_keyed() -> impl Measured {
+    let circuits = keyed::Circuits::new("bench", Limits::default());
+    let key = |request: &u64| request % 10;
+    keyed::KeyedBreakerLayer::new(circuits, key).classify(AnyError).layer(AtOnce)
 }
 
 /// Returns a layer's service over one that replies at once.

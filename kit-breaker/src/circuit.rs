@@ -2,6 +2,7 @@ use crate::{
     Change, Limits, Open, Permit, Reason, State, Tally,
     control::{Control, Entry},
     gate::{Gate, Pass},
+    permit::Begun,
     window::{Calls, Shown},
 };
 use kit_endpoint::{Inspect, Inspector, Judgement};
@@ -37,6 +38,7 @@ pub struct CircuitBuilder {
 struct Shared {
     name: Cow<'static, str>,
     limits: Limits,
+    made: Instant,
     /// What a call reads. A closed circuit's says all, so a call of a service
     /// that is well takes no lock.
     gate: Gate,
@@ -80,6 +82,7 @@ impl CircuitBuilder {
             shared: Arc::new(Shared {
                 name,
                 limits,
+                made: at,
                 gate: Gate::new(),
                 calls: Calls::new(&limits),
                 control: Mutex::new(Control::new(random)),
@@ -191,7 +194,7 @@ impl Circuit {
     pub(crate) fn admit(&self) -> Result<Permit, Open> {
         match self.shared.gate.look() {
             (_, Pass::Shut) => self.admit_probe(),
-            (era, _) => Ok(Permit::new(self.clone(), era, None)),
+            (era, _) => Ok(Permit::new(self.clone(), era)),
         }
     }
 
@@ -203,8 +206,8 @@ impl Circuit {
         drop(control);
         self.tell(change);
         match entry {
-            Entry::Probe(probing) => Ok(Permit::new(self.clone(), era, Some(probing))),
-            Entry::Again => Ok(Permit::new(self.clone(), era, None)),
+            Entry::Probe(probing) => Ok(Permit::probe(self.clone(), era, probing)),
+            Entry::Again => Ok(Permit::new(self.clone(), era)),
             Entry::Refused(retry_after) => {
                 self.shared.refused.fetch_add(1, Ordering::Relaxed);
                 Err(Open { retry_after })
@@ -217,15 +220,30 @@ impl Circuit {
         self.shared.gate.look().1 == Pass::Judged(0)
     }
 
-    /// Says whether a call has to know when it began.
+    /// Says when a call begins, if it has to be known.
     #[inline]
-    pub(crate) fn times(&self) -> bool {
-        self.shared.limits.slow().is_some()
+    pub(crate) fn begin_call(&self) -> Option<Begun> {
+        if self.shared.limits.slow().is_none() {
+            return None;
+        }
+        let nanos = Instant::now().saturating_duration_since(self.shared.made).as_nanos();
+        // One more, for zero is none.
+        Begun::new(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
+    /// Says whether a call took too long that began then and ends now.
+    fn is_slow(&self, begun: Option<Begun>, now: Option<Instant>) -> bool {
+        let Shared { limits, made, .. } = &*self.shared;
+        let (Some(begun), Some(now), Some(slow)) = (begun, now, limits.slow()) else {
+            return false;
+        };
+        let begun = Duration::from_nanos(begun.get() - 1);
+        now.saturating_duration_since(*made).saturating_sub(begun) >= slow
     }
 
     /// Counts what a call of `era` has shown, which began then if it was timed.
     #[inline]
-    pub(crate) fn count(&self, era: u32, judgement: Judgement, begun: Option<Instant>) {
+    pub(crate) fn count(&self, era: u32, judgement: Judgement, begun: Option<Begun>) {
         if judgement == Judgement::Success && matches!(self.shared.calls, Calls::None) {
             self.forget_failures(era);
         } else if judgement != Judgement::Nothing {
@@ -233,7 +251,7 @@ impl Circuit {
         }
     }
 
-    fn judge(&self, era: u32, judgement: Judgement, begun: Option<Instant>) {
+    fn judge(&self, era: u32, judgement: Judgement, begun: Option<Begun>) {
         let Shared { gate, calls, limits, .. } = &*self.shared;
         let opens = match gate.look() {
             (now, Pass::Judged(_)) if now == era => true,
@@ -241,7 +259,7 @@ impl Circuit {
             _ => return,
         };
         let now = (begun.is_some() || calls.reads_clock()).then(Instant::now);
-        let slow = is_slow(begun, now, limits);
+        let slow = self.is_slow(begun, now);
         let shown = Shown { failed: judgement != Judgement::Success, slow };
         let tally = calls.record(era, shown, now);
         if !opens {
@@ -293,9 +311,9 @@ impl Circuit {
 
     /// Hears what a probe has shown.
     #[cold]
-    pub(crate) fn end_probe(&self, probing: u32, judgement: Judgement, begun: Option<Instant>) {
+    pub(crate) fn end_probe(&self, probing: u32, judgement: Judgement, begun: Option<Begun>) {
         let limits = &self.shared.limits;
-        let slow = is_slow(begun, begun.map(|_| Instant::now()), limits);
+        let slow = self.is_slow(begun, begun.map(|_| Instant::now()));
         let mut control = self.control();
         let change = match control.hear(probing, judgement, slow, limits) {
             None => return,
@@ -347,11 +365,6 @@ impl Circuit {
         // No code that can panic runs under the lock.
         self.shared.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_slow(begun: Option<Instant>, now: Option<Instant>, limits: &Limits) -> bool {
-    let (Some(begun), Some(now), Some(slow)) = (begun, now, limits.slow()) else { return false };
-    now.saturating_duration_since(begun) >= slow
 }
 
 impl Inspect for Circuit {

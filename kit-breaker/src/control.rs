@@ -1,7 +1,7 @@
 //! What a circuit that is not simply closed needs to know: all of it is behind
 //! the circuit's lock, and no call of a service that is well comes here.
 
-use crate::{Change, Limits, Reason, State, Tally};
+use crate::{Change, Limits, Reason, State, Tally, permit::PROBINGS};
 use kit_endpoint::Judgement;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,7 +62,8 @@ impl Control {
                     return (Entry::Refused(Some(left)), None);
                 }
                 let change = self.change(State::HalfOpen, Reason::CooldownOver, None);
-                self.probing = self.probing.wrapping_add(1);
+                // Never zero: that is no probing.
+                self.probing = self.probing % PROBINGS + 1;
                 (self.probes, self.shown) = (1, Tally::default());
                 (Entry::Probe(self.probing), Some(change))
             }

@@ -44,21 +44,17 @@ where
     type Future = ResponseFuture<S::Future, C, R, U>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let mut permit = match self.admission.take() {
-            Some(Ok(permit)) => permit,
-            _ => match self.circuit.admit() {
-                Ok(permit) => permit,
-                // Do not ask the inner service: it may be pending because it is down.
-                Err(open) => {
-                    self.admission = Some(Err(open));
-                    return Poll::Ready(Ok(()));
-                }
-            },
+        if !matches!(self.admission, Some(Ok(_))) {
+            self.admission = Some(self.circuit.admit());
+        }
+        let Some(Ok(permit)) = &mut self.admission else {
+            // Do not ask the inner service: it may be pending because it is down.
+            return Poll::Ready(Ok(()));
         };
         let poll = permit.during(|| self.inner.poll_ready(cx));
-        match &poll {
-            Poll::Ready(Err(error)) => permit.record(self.classify.judge(Err(error))),
-            _ => self.admission = Some(Ok(permit)),
+        if let Poll::Ready(Err(error)) = &poll {
+            permit.record(self.classify.judge(Err(error)));
+            self.admission = None;
         }
         poll
     }

@@ -6,7 +6,10 @@
 
 use kit_bench::{
     SLOWER,
-    layers::{AtOnce, Measured, Waits, breaker, call, call_within, catch_panic, deadline, red},
+    layers::{
+        AtOnce, Measured, Waits, breaker, breaker_calls, breaker_keyed, breaker_slow, breaker_time,
+        call, call_within, catch_panic, deadline, red,
+    },
     say, slow_down, spin,
 };
 use kit_endpoint::DeadlineLayer;
@@ -50,6 +53,10 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         "deadline" => run(deadline(), &how),
         "catch_panic" => run(catch_panic(), &how),
         "breaker" => run(breaker(), &how),
+        "breaker_calls" => run(breaker_calls(), &how),
+        "breaker_time" => run(breaker_time(), &how),
+        "breaker_slow" => run(breaker_slow(), &how),
+        "breaker_keyed" => run(breaker_keyed(), &how),
         "red" => run(red(), &how),
         "waiting" => waiting(),
         _ => Err("there is no such layer".into()),
