@@ -1,22 +1,23 @@
 //! A circuit breaker: stop asking a service that keeps failing.
 //!
-//! A [`Breaker`] counts consecutive failures. At the limit the circuit opens:
-//! requests fail at once with [`Open`], and the failing service is left alone.
-//! After a cooldown one request is let through as a probe; its success closes
-//! the circuit, its failure opens it again.
+//! A [`Breaker`] counts what calls show. When too many failed in a row, or too
+//! many of the last ones failed or were slow, the circuit opens: requests fail at
+//! once with [`Open`], and the failing service is left alone. After a cooldown a
+//! probe is let through; its success closes the circuit, its failure opens it
+//! again, for longer each time.
 //!
 //! ```text
-//!           limit failures            cooldown over
+//!           limits reached            cooldown over
 //! [closed] ----------------> [open] ----------------> [half-open]
 //!     ^                        ^                        |    |
-//!     |                        +----- probe failed -----+    |
-//!     +--------------------- probe succeeded ----------------+
+//!     |                        +----- a probe failed ---+    |
+//!     +-------------------- the probes succeeded ------------+
 //! ```
 //!
-//! What a failure is, a [`Classify`] says. By default it is a fault of the
-//! service: five bad requests of one caller do not open the circuit for all.
-//! A call that is dropped counts neither way, and a probe that is dropped
-//! gives its place back.
+//! What a call shows, a [`Classify`] says. By default a failure is a fault of the
+//! service: five bad requests of one caller do not open the circuit for all. A
+//! refusal from further inside and a call that is dropped show nothing, and a
+//! probe that shows nothing gives its place back. A panic is a failure.
 //!
 //! ```
 //! use kit_breaker::{AnyError, BreakerLayer, Circuit, Limits, Open, State};
@@ -39,6 +40,34 @@
 //! assert!(refused.is::<Open>(), "{refused}");
 //! # }
 //! ```
+//!
+//! # When it opens, and for how long
+//!
+//! [`Limits`] say it. By default: five consecutive failures; a second, doubled to
+//! a minute, with jitter; one probe. Rates of a [`Window`], of the last calls or of
+//! the last seconds, are added by [`Limits::failure_rate`] and
+//! [`Limits::slow_calls`]; [`Limits::hystrix`] and [`Limits::gobreaker`] are for
+//! who comes from there. The semantics are those of linkerd's breaker (ten exact
+//! buckets, 429 is no failure in a row but fails a probe, the pause that a reply
+//! asks for) and resilience4j's (probes judged together, slow calls, states by
+//! hand).
+//!
+//! A [`Circuit`] shows its [state](Circuit::state), its [window](Circuit::tally) and
+//! its [changes](Circuit::changes), and can be [held open](Circuit::force_open),
+//! [held closed](Circuit::force_closed), or made to [count
+//! only](Circuit::metrics_only), to see what limits would do.
+//!
+//! # What it costs
+//!
+//! While it is closed a call reads one word and writes none, for failures in a
+//! row; a rate adds a place in a ring; a window of time one reading of the clock;
+//! slow calls two. No lock, no allocation.
+//!
+//! # Beside it
+//!
+//! [`throttle`] rejects in proportion instead of all or nothing, [`fallback`]
+//! answers something else, and the feature `keyed` brings a circuit for each of
+//! many keys.
 //!
 //! # Where it goes
 //!
