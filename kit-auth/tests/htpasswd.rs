@@ -185,6 +185,7 @@ fn hashes_that_are_not_taken_are_refused_by_kind() {
         (SESAME[..59].to_owned(), BadHash::Malformed),
         (format!("{SESAME}a"), BadHash::Malformed),
         (SESAME.replace("$04$", "$4$"), BadHash::Malformed),
+        (SESAME.replace("$04$", "$+4$"), BadHash::Malformed),
         (SESAME.replace("$04$", "$03$"), BadHash::Malformed),
         (SESAME.replace("$04$", "$18$"), BadHash::TooCostly),
         (SESAME.replace("$04$", "$31$"), BadHash::TooCostly),

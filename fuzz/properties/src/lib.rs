@@ -18,6 +18,7 @@ mod credentials;
 mod deadline;
 mod events;
 mod fault;
+mod htpasswd;
 mod json_lines;
 mod jwks;
 mod negotiate;
@@ -35,7 +36,7 @@ mod urlencoded;
 
 pub use self::{
     address::address, credentials::credentials, deadline::deadline, events::events,
-    json_lines::json_lines, jwks::jwks, negotiate::negotiate, problem::problem,
+    htpasswd::htpasswd, json_lines::json_lines, jwks::jwks, negotiate::negotiate, problem::problem,
     prometheus::prometheus, propagation::propagation, request_id::request_id, status::status,
     template::template, token::token, trailers::trailers, urlencoded::urlencoded,
 };
@@ -44,11 +45,12 @@ pub use self::{
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its corpus.
-pub const ALL: [(&str, Property); 16] = [
+pub const ALL: [(&str, Property); 17] = [
     ("address", address),
     ("credentials", credentials),
     ("deadline", deadline),
     ("events", events),
+    ("htpasswd", htpasswd),
     ("json_lines", json_lines),
     ("jwks", jwks),
     ("negotiate", negotiate),

@@ -115,6 +115,10 @@ impl fmt::Debug for PasswordHash {
 
 fn bcrypt(hash: &str) -> Result<Scheme, BadHash> {
     let parts: bcrypt::HashParts = hash.parse().map_err(|_| BadHash::Malformed)?;
+    // `+4` is a number too, and no hash of anybody's.
+    if !hash[4..6].bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(BadHash::Malformed);
+    }
     match parts.get_cost() {
         MIN_BCRYPT_COST..=MAX_BCRYPT_COST => Ok(Scheme::Bcrypt(hash.into())),
         cost if cost > MAX_BCRYPT_COST => Err(BadHash::TooCostly),
