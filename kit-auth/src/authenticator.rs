@@ -89,6 +89,18 @@ impl<I> Verdict<I> {
     }
 }
 
+impl<I: 'static> Verdict<I> {
+    /// Makes of who it is another, now or as soon as it is known.
+    #[must_use]
+    pub fn map<J>(self, f: impl FnOnce(I) -> J + Send + 'static) -> Verdict<J> {
+        match self {
+            Self::Absent => Verdict::Absent,
+            Self::Known(known) => Verdict::Known(known.map(f)),
+            Self::Later(later) => Verdict::later(async move { later.await.map(f) }),
+        }
+    }
+}
+
 impl<I: fmt::Debug> fmt::Debug for Verdict<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -178,5 +190,31 @@ impl<T: Authenticator + ?Sized> Authenticator for Arc<T> {
 
     fn headers(&self) -> Vec<HeaderName> {
         (**self).headers()
+    }
+}
+
+// ===== impl Option =====
+
+/// One that a flag switches on: `None` knows nobody, has no challenge and asks for no
+/// header.
+///
+/// It is for [`or`](Authenticator::or), as the other or by name (`Authenticator::or(one,
+/// other)`), since an option has an `or` of its own. Alone and off, who is refused gets
+/// no challenge, which a 401 must have (RFC 9110, section 15.5.2).
+impl<A: Authenticator> Authenticator for Option<A> {
+    type Identity = A::Identity;
+
+    fn authenticate(&self, presented: &Presented<'_>) -> Verdict<Self::Identity> {
+        self.as_ref().map_or(Verdict::Absent, |one| one.authenticate(presented))
+    }
+
+    fn challenge(&self, denied: &Denied, challenges: &mut Vec<HeaderValue>) {
+        if let Some(one) = self {
+            one.challenge(denied, challenges);
+        }
+    }
+
+    fn headers(&self) -> Vec<HeaderName> {
+        self.as_ref().map(A::headers).unwrap_or_default()
     }
 }

@@ -512,6 +512,44 @@ fn who_it_was_can_be_made_another_later() {
     assert_eq!(denied(&assert_ready_err!(reply.poll())).reason(), Reason::Invalid);
 }
 
+#[tokio::test]
+async fn what_a_verdict_says_can_be_made_another() {
+    let length = |user: User| user.0.len();
+    assert!(matches!(Verdict::Absent.map(length), Verdict::Absent));
+    assert!(matches!(Verdict::Known(Ok(ADA)).map(length), Verdict::Known(Ok(3))));
+    let Verdict::Known(Err(denied)) = Verdict::denied(Reason::Expired).map(length) else {
+        panic!("it is not right")
+    };
+    assert_eq!(denied.reason(), Reason::Expired);
+    for (told, expected) in [(Ok(ADA), Ok(3)), (Err(Reason::Invalid), Err(Reason::Invalid))] {
+        let later = Verdict::later(async move { told.map_err(Denied::new) });
+        let Verdict::Later(later) = later.map(length) else { panic!("it is not known yet") };
+        assert_eq!(later.await.map_err(|denied| denied.reason()), expected);
+    }
+}
+
+#[test]
+fn one_can_be_switched_on_and_off() {
+    let either = |is_on: bool| {
+        let one = is_on.then_some(TEST);
+        Auth::new(Authenticator::or(one, OTHER).or(None::<Test>)).layer()
+    };
+    assert_eq!(identity(either(true), Kit::saying(&[KNOWN])), Some(ADA));
+    let (plain, other) = ("Test realm=\"t\"", "Other realm=\"t\"");
+    let error = refusal(either(true), Kit::saying(&[]));
+    assert_eq!(challenges(denied(&error)), [plain, other]);
+
+    let error = refusal(either(false), Kit::saying(&[KNOWN]));
+    assert_eq!(denied(&error).reason(), Reason::Missing, "nobody knows the scheme");
+    assert_eq!(challenges(denied(&error)), [other]);
+    assert_eq!(identity(either(false), Kit::saying(&["Other hunter2"])), Some(User("bob")));
+
+    assert_eq!(Some(Everyone).headers(), Everyone.headers());
+    assert!(None::<Everyone>.headers().is_empty());
+    let error = refusal(Auth::new(None::<Test>).layer(), Kit::saying(&[KNOWN]));
+    assert!(challenges(denied(&error)).is_empty());
+}
+
 #[test]
 fn a_shared_authenticator_is_one() {
     let shared = Arc::new(TEST);

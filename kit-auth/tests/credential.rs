@@ -166,6 +166,29 @@ async fn a_token_in_a_file_is_read_anew_each_minute() {
     assert!(!format!("{token:?}").contains("two"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_call_reads_the_file_and_no_other_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "one").unwrap();
+    let token = FileToken::new(&path).unwrap();
+    std::fs::write(&path, "two").unwrap();
+    sleep(SECOND * 60).await;
+    let Given::Later(reads) = token.give() else { panic!("it was read by who asked") };
+    let Given::Now(meanwhile) = token.give() else { panic!("it is read twice") };
+    assert_eq!(meanwhile.unwrap(), "Bearer one");
+    assert_eq!(reads.await.unwrap(), "Bearer two");
+    assert!(matches!(token.give(), Given::Now(Ok(now)) if now == "Bearer two"));
+
+    // Nor is it lost with the call that reads it.
+    std::fs::write(&path, "three").unwrap();
+    sleep(SECOND * 60).await;
+    drop(token.give());
+    while !matches!(token.give(), Given::Now(Ok(now)) if now == "Bearer three") {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// A server of tokens: each lives for 100 s.
 #[derive(Clone, Default)]
 struct Tokens(Arc<State>);
