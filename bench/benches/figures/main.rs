@@ -12,6 +12,7 @@
 mod auth;
 mod count;
 mod layers;
+mod leaks;
 mod program;
 mod requests;
 mod sd;
@@ -31,8 +32,8 @@ struct Row {
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    // `-- requests`, `-- layers`, `-- sd` or `-- auth` takes a part of the table, `-- requests
-    // "gRPC client"` some rows of it; cargo adds flags.
+    // `-- requests`, `-- layers`, `-- sd`, `-- auth` or `-- leaks` takes a part of the table,
+    // `-- requests "gRPC client"` some rows of it; cargo adds flags.
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let (part, only) = (args.next(), args.next());
     let wanted = |name| part.as_deref().is_none_or(|part| part == name);
@@ -48,6 +49,9 @@ fn main() -> Result<ExitCode, BoxError> {
     }
     if wanted("auth") {
         rows.extend(auth::rows()?);
+    }
+    if wanted("leaks") {
+        rows.extend(leaks::rows()?);
     }
     println!("| what | ours | bare | measured | bar | |");
     println!("|---|---|---|---|---|---|");
