@@ -42,6 +42,7 @@ mod error;
 mod headers;
 mod key;
 mod keys;
+mod plain;
 mod set;
 mod signer;
 mod source;
