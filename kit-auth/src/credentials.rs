@@ -151,6 +151,11 @@ impl<'a> Presented<'a> {
     /// When it is there more than once, is longer than [`MAX_CREDENTIALS`], or
     /// is not printable ASCII.
     pub fn header(&self, name: &HeaderName) -> Result<Option<&'a str>, Malformed> {
+        self.value(name)?.map(text).transpose()
+    }
+
+    /// The same, as bytes that are printable ASCII.
+    fn value(&self, name: &HeaderName) -> Result<Option<&'a [u8]>, Malformed> {
         let value = match self.headers {
             Headers::All(headers) => {
                 let mut values = headers.get_all(name).iter();
@@ -173,10 +178,7 @@ impl<'a> Presented<'a> {
         // for text too.
         let bytes = value.as_bytes();
         let is_text = bytes.iter().fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'));
-        match str::from_utf8(bytes) {
-            Ok(text) if is_text => Ok(Some(text)),
-            _ => Err(Malformed::NotText),
-        }
+        if is_text { Ok(Some(bytes)) } else { Err(Malformed::NotText) }
     }
 
     /// Returns what follows `scheme` in `authorization`; `None` if there is no
@@ -187,18 +189,26 @@ impl<'a> Presented<'a> {
     ///
     /// As [`header`](Self::header), and when nothing follows the scheme.
     pub fn authorization(&self, scheme: &str) -> Result<Option<&'a str>, Malformed> {
-        let Some(value) = self.header(&AUTHORIZATION)? else { return Ok(None) };
-        // Over HTTP/2 nobody has taken what is around it.
-        let value = value.trim_matches(' ');
-        // A scheme is short: the search that is quick in long texts is not here.
-        let end = value.bytes().position(|byte| byte == b' ').unwrap_or(value.len());
+        self.credentials(scheme)?.map(text).transpose()
+    }
+
+    /// The same, as bytes that are printable ASCII.
+    pub(crate) fn credentials(&self, scheme: &str) -> Result<Option<&'a [u8]>, Malformed> {
+        let Some(value) = self.value(&AUTHORIZATION)? else { return Ok(None) };
+        // Over HTTP/2 nobody has taken the spaces that are around it.
+        let value = value.trim_ascii();
+        let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
         let (named, rest) = value.split_at(end);
-        if !named.eq_ignore_ascii_case(scheme) {
+        if !named.eq_ignore_ascii_case(scheme.as_bytes()) {
             return Ok(None);
         }
-        let rest = rest.trim_start_matches(' ');
+        let rest = rest.trim_ascii_start();
         if rest.is_empty() { Err(Malformed::Syntax) } else { Ok(Some(rest)) }
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    str::from_utf8(bytes).map_err(|_| Malformed::NotText)
 }
 
 impl fmt::Debug for Presented<'_> {

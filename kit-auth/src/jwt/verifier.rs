@@ -172,16 +172,25 @@ impl<C: DeserializeOwned> Verifier<C> {
     ///
     /// When it is not taken.
     pub fn verify(&self, token: &str) -> Result<Verified<C>, TokenError> {
+        self.verify_bytes(token.as_bytes())
+    }
+
+    /// To remember a token it need not be a text.
+    fn verify_bytes(&self, token: &[u8]) -> Result<Verified<C>, TokenError> {
+        let verify = || {
+            let token = str::from_utf8(token).map_err(|_| TokenError::Parts)?;
+            self.policy.verify(&self.keys, token, self.read)
+        };
         let Some(cache) = &self.cache else {
-            return self.policy.verify(&self.keys, token, self.read).map(|(claims, _)| claims);
+            return verify().map(|(claims, _)| claims);
         };
         // Before the keys are looked at: what is withdrawn meanwhile is not found.
         let generation = self.keys.generation();
-        let tag = cache.tag(token.as_bytes());
+        let tag = cache.tag(token);
         if let Some(claims) = cache.get(tag, generation, (self.policy.clock)()) {
             return Ok(claims);
         }
-        let (claims, until) = self.policy.verify(&self.keys, token, self.read)?;
+        let (claims, until) = verify()?;
         cache.put(tag, generation, until, Verified::clone(&claims));
         Ok(claims)
     }
@@ -189,7 +198,7 @@ impl<C: DeserializeOwned> Verifier<C> {
 
 impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// Asks for a key that is not known: it may be newer than those that are.
-    fn look(&self, token: &str) -> Verdict<Verified<C>> {
+    fn look(&self, token: &[u8]) -> Verdict<Verified<C>> {
         let unknown = || denied(TokenError::UnknownKey);
         let unchecked =
             || Denied::new(Reason::Unavailable).of(BEARER).because(TokenError::UnknownKey);
@@ -198,7 +207,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             Some(Look::Failed) => Verdict::Known(Err(unchecked())),
             Some(Look::Asked(over)) => {
                 let (keys, policy, read) = (self.keys.clone(), Arc::clone(&self.policy), self.read);
-                let token = token.to_owned();
+                let token = String::from_utf8_lossy(token).into_owned();
                 Verdict::later(async move {
                     let is_told = keys.looked(over).await;
                     let verified = policy.verify(&keys, &token, read).map(|(claims, _)| claims);
@@ -219,12 +228,12 @@ where
     type Identity = Verified<C>;
 
     fn authenticate(&self, presented: &Presented<'_>) -> Verdict<Verified<C>> {
-        let token = match presented.authorization(BEARER) {
+        let token = match presented.credentials(BEARER) {
             Ok(Some(token)) => token,
             Ok(None) => return Verdict::Absent,
             Err(malformed) => return Verdict::Known(Err(Denied::from(malformed).of(BEARER))),
         };
-        match self.verify(token) {
+        match self.verify_bytes(token) {
             Err(TokenError::UnknownKey) => self.look(token),
             verified => Verdict::Known(verified.map_err(denied)),
         }
