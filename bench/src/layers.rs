@@ -114,35 +114,35 @@ pub fn catch_panic() -> impl Measured {
 
 /// Returns a layer's service over one that replies at once.
 #[must_use]
-pub fn breaker() -> impl Measured {
+pub fn breaker() -> impl Measured + Clone {
     let circuit = Circuit::new("bench", Limits::default());
     BreakerLayer::shared(circuit).classify(AnyError).layer(AtOnce)
 }
 
 /// Returns a breaker that rates the last 100 calls.
 #[must_use]
-pub fn breaker_calls() -> impl Measured {
+pub fn breaker_calls() -> impl Measured + Clone {
     let limits = Limits::default().failure_rate(0.5);
     BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
 }
 
 /// Returns a breaker that rates the calls of the last ten seconds.
 #[must_use]
-pub fn breaker_time() -> impl Measured {
+pub fn breaker_time() -> impl Measured + Clone {
     let limits = Limits::default().failure_rate(0.5).window(Window::Time(Duration::from_secs(10)));
     BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
 }
 
 /// Returns a breaker that rates the last 100 calls, the slow ones too.
 #[must_use]
-pub fn breaker_slow() -> impl Measured {
+pub fn breaker_slow() -> impl Measured + Clone {
     let limits = Limits::default().failure_rate(0.5).slow_calls(Duration::from_secs(1), 0.5);
     BreakerLayer::shared(Circuit::new("bench", limits)).classify(AnyError).layer(AtOnce)
 }
 
 /// Returns a breaker for each of ten keys.
 #[must_use]
-pub fn breaker_keyed() -> impl Measured {
+pub fn breaker_keyed() -> impl Measured + Clone {
     let circuits = keyed::Circuits::new("bench", Limits::default());
     let key = |request: &u64| request % 10;
     keyed::KeyedBreakerLayer::new(circuits, key).classify(AnyError).layer(AtOnce)

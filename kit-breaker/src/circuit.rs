@@ -223,9 +223,7 @@ impl Circuit {
     /// Says when a call begins, if it has to be known.
     #[inline]
     pub(crate) fn begin_call(&self) -> Option<Begun> {
-        if self.shared.limits.slow().is_none() {
-            return None;
-        }
+        self.shared.limits.slow()?;
         let nanos = Instant::now().saturating_duration_since(self.shared.made).as_nanos();
         // One more, for zero is none.
         Begun::new(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1))

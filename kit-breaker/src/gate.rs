@@ -89,10 +89,10 @@ const fn word(era: u32, low: u32) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "the halves of the word")]
 const fn parts(word: u64) -> (u32, Pass) {
     let pass = match word as u32 {
+        failures @ 0..=MOST => Pass::Judged(failures),
         SHUT => Pass::Shut,
         FREE => Pass::Free,
         COUNTED => Pass::Counted,
-        failures => Pass::Judged(failures),
     };
     ((word >> 32) as u32, pass)
 }

@@ -32,6 +32,13 @@ impl<const N: usize> Buckets<N> {
     #[inline]
     pub(crate) fn add(&self, tag: u32, what: usize) {
         let counter = &self.buckets[(tag % COUNT) as usize][what];
+        let (of, count) = parts(counter.load(Ordering::Relaxed));
+        if of == tag && count < u32::MAX / 2 {
+            // Threads that count at once do not wait for each other. Who is held up
+            // here for a whole window counts in the bucket that has come since.
+            counter.fetch_add(1, Ordering::AcqRel);
+            return;
+        }
         // Released to a reader: what was counted before it is seen with it.
         let _ = counter.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |old| {
             let (of, count) = parts(old);
