@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, dead_code, reason = "a test may panic")]
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
 #[path = "../src/rate/table.rs"]
@@ -100,6 +100,22 @@ fn a_new_key_that_two_bring_owes_one_request_at_least() {
         // From now on all of them count.
         assert!(take(&table, ADA, 0));
         assert_eq!(table.get(ADA), owed + COST);
+    });
+}
+
+#[test]
+fn whoever_came_late_with_a_key_undoes_nothing() {
+    // All orders would take a minute; those with three switches have it.
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(3);
+    few.check(|| {
+        let table = Arc::new(Table::<2>::new(2));
+        let once = |table: &Table<2>| assert!(take(table, ADA, 0));
+        let often = |table: &Table<2>| (0..2).for_each(|_| assert!(take(table, ADA, 0)));
+        both(&table, once, often);
+        // The one that met the others is lost at worst, and none of theirs.
+        let owed = table.get(ADA);
+        assert!(owed == 2 * COST || owed == 3 * COST, "{owed}");
     });
 }
 

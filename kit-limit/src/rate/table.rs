@@ -5,19 +5,18 @@
 //! free as soon as its TAT is past: nothing has to be cleaned up. Two words
 //! make a slot, the key and the TAT, and no step changes both:
 //!
-//! - Who takes a slot, free or by eviction, writes the TAT first. From then on
-//!   it is taken, and the key can only be written by one.
-//! - Who wrote the TAT of its own key looks at the key again, and counts anew
-//!   if the slot was taken meanwhile.
+//! - Who takes a slot, free or by eviction, writes the TAT first: from then on
+//!   nobody takes it for free.
 //! - Who wrote a key looks for another slot of the same key, which another may
-//!   have taken at the same time; the first of the two is the one that is
-//!   found from then on, and owes what the other does.
+//!   have taken at the same time. The first of the two is the one that is found
+//!   from then on, so what stands in the second is moved there.
 //!
-//! So threads that meet where a slot passes from one key to another may make
-//! one request each count for the wrong key, or not at all. No slot is lost:
-//! whatever stands there is past some time.
+//! So a request that meets another where a slot passes from one key to another
+//! may count for the wrong key, or not at all: that one, and none after it. No
+//! slot is lost: whatever stands there is past some time.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
+use std::convert::Infallible;
 
 /// One TAT, in nanoseconds; 0 if there is none.
 #[derive(Debug)]
@@ -117,33 +116,18 @@ impl<const WAYS: usize> Table<WAYS> {
         decide: impl Fn(u64) -> Result<(T, u64), E>,
     ) -> Result<T, E> {
         let (set, key) = self.set(key);
-        'find: loop {
+        loop {
             // Both lines at once: memory answers in the time of one.
             let _ = set.tats[0].get();
             let keys = set.keys();
-            let Some(place) = find(&keys, key) else {
-                let (value, next) = decide(0)?;
-                match set.insert(&keys, key, next, now) {
-                    Ok(owed) => {
-                        self.evicted.fetch_add(owed.into(), Ordering::Relaxed);
-                        return Ok(value);
-                    }
-                    Err(()) => continue,
-                }
-            };
-            let slot = &set.tats[place];
-            let mut tat = slot.get();
-            loop {
-                if !set.is(place, key) {
-                    continue 'find;
-                }
-                let (value, next) = decide(tat)?;
-                match slot.replace(tat, next) {
-                    Ok(()) if set.is(place, key) => return Ok(value),
-                    // It was counted for who took the slot: count it for us too.
-                    Ok(()) => continue 'find,
-                    Err(other) => tat = other,
-                }
+            if let Some(place) = find(&keys, key) {
+                return set.tats[place].update(decide);
+            }
+            let (value, next) = decide(0)?;
+            // Or another was faster: look again.
+            if let Ok(owed) = set.insert(&keys, key, next, now) {
+                self.evicted.fetch_add(owed.into(), Ordering::Relaxed);
+                return Ok(value);
             }
         }
     }
@@ -178,12 +162,7 @@ impl<const WAYS: usize> Set<WAYS> {
 
     #[inline]
     fn keys(&self) -> [u64; WAYS] {
-        std::array::from_fn(|place| self.keys[place].load(Ordering::SeqCst))
-    }
-
-    #[inline]
-    fn is(&self, place: usize, key: u64) -> bool {
-        self.keys[place].load(Ordering::Acquire) == key
+        std::array::from_fn(|place| self.keys[place].load(Ordering::Acquire))
     }
 
     /// Puts `key` into a free place, or into that of who owes the least, and
@@ -206,18 +185,27 @@ impl<const WAYS: usize> Set<WAYS> {
             }
         }
         self.tats[place].replace(least, tat).map_err(drop)?;
-        if self.keys().contains(&key) {
-            return Err(());
-        }
-        let old = keys[place];
         // If it is not the old one any more, another evicted us already.
-        let _ = self.keys[place].compare_exchange(old, key, Ordering::SeqCst, Ordering::SeqCst);
-        let mut twins = self.keys().into_iter().enumerate().filter(|(_, other)| *other == key);
-        if let (Some((first, _)), Some((second, _))) = (twins.next(), twins.next()) {
-            let owed = self.tats[second].get();
-            let _ = self.tats[first].update(|tat| Ok::<_, ()>(((), tat.max(owed))));
-        }
+        let _ = self.keys[place].compare_exchange(
+            keys[place],
+            key,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        // Of two that write the same key, one at least sees both.
+        fence(Ordering::SeqCst);
+        self.join(key, now);
         Ok(least > now)
+    }
+
+    /// Moves what a second slot of `key` owes to the first one.
+    fn join(&self, key: u64, now: u64) {
+        let mut places = self.keys().into_iter().enumerate().filter(|(_, other)| *other == key);
+        let (Some((first, _)), Some((second, _))) = (places.next(), places.next()) else { return };
+        // Only one takes it from there.
+        let owed = self.tats[second].update(|tat| Ok::<_, Infallible>((tat, 0)));
+        let owed = owed.unwrap_or_else(|never| match never {}).saturating_sub(now);
+        let _ = self.tats[first].update(|tat| Ok::<_, Infallible>(((), tat.max(now) + owed)));
     }
 }
 
