@@ -216,6 +216,7 @@ impl Circuit {
     }
 
     /// Says whether it is as a new one would be, but for the calls that passed.
+    #[cfg(feature = "keyed")]
     pub(crate) fn is_idle(&self) -> bool {
         self.shared.gate.look().1 == Pass::Judged(0)
     }

@@ -83,7 +83,9 @@ pub(crate) async fn run(table: &mut Table) -> Result<(), BoxError> {
     while begun.elapsed() < BROKEN + WELL {
         ticks.tick().await;
         if healed.is_none() && begun.elapsed() >= BROKEN {
-            all.iter().for_each(|one| one.is_broken.store(false, Ordering::Relaxed));
+            for one in &all {
+                one.is_broken.store(false, Ordering::Relaxed);
+            }
             healed = Some(Instant::now());
         }
         let (balancer, seen) = (Arc::clone(&balancer), Arc::clone(&seen));
