@@ -83,7 +83,7 @@ impl Parts {
     }
 
     fn admit(&self, part: usize) -> bool {
-        admit(&self.whole, 2, Some((&self.parts[part], 1))).is_some()
+        admit(&self.whole, 2, &self.parts[part], 1).is_some()
     }
 
     fn leave(&self, part: usize) {

@@ -66,17 +66,11 @@ const fn in_flight(word: u64) -> usize {
 /// Lets one call in, by the whole's limit, or else by what its part of the whole
 /// is guaranteed; returns how many are in the whole then.
 #[inline]
-pub(crate) fn admit(whole: &Gate, limit: usize, part: Option<(&Gate, usize)>) -> Option<usize> {
-    let entered = whole.enter_below(limit);
-    match (entered, part) {
-        (_, None) => entered,
-        (Some(_), Some((part, _))) => {
-            part.enter();
-            entered
-        }
-        (None, Some((part, guaranteed))) => {
-            part.enter_below(guaranteed)?;
-            Some(whole.enter())
-        }
+pub(crate) fn admit(whole: &Gate, limit: usize, part: &Gate, guaranteed: usize) -> Option<usize> {
+    if let Some(in_flight) = whole.enter_below(limit) {
+        part.enter();
+        return Some(in_flight);
     }
+    part.enter_below(guaranteed)?;
+    Some(whole.enter())
 }

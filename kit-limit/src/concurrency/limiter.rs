@@ -180,19 +180,41 @@ impl Limiter {
     ) -> Result<Permit, ConcurrencyLimited> {
         let shared = &*self.shared;
         let share = class.map_or(Share::ALL, |class| self.shares[class as usize]);
+        if !shared.partitions.all().is_empty() {
+            return self.admit_to(shared.partitions.find(partition), class, share);
+        }
+        let limit = share.of(shared.limit.load(Ordering::Relaxed));
+        match shared.gate.enter_below(limit) {
+            Some(in_flight) => Ok(self.permit(in_flight, None)),
+            None => Err(self.refuse(class, None)),
+        }
+    }
+
+    /// Admits a call to a partition.
+    fn admit_to(
+        &self,
+        place: usize,
+        class: Option<Criticality>,
+        share: Share,
+    ) -> Result<Permit, ConcurrencyLimited> {
+        let shared = &*self.shared;
         let limit = shared.limit.load(Ordering::Relaxed);
-        let place = shared.partitions.find(partition);
-        let partition = place.map(|place| &shared.partitions.all()[place]);
+        let partition = &shared.partitions.all()[place];
         // What a class may fill of the whole, it may fill of each guarantee.
-        let part = partition.map(|it| (&it.gate, share.of(it.share.of(limit))));
-        let Some(in_flight) = gate::admit(&shared.gate, share.of(limit), part) else {
-            return Err(self.refuse(class, place));
+        let guaranteed = share.of(partition.share.of(limit));
+        match gate::admit(&shared.gate, share.of(limit), &partition.gate, guaranteed) {
+            Some(in_flight) => Ok(self.permit(in_flight, Some(place))),
+            None => Err(self.refuse(class, Some(place))),
+        }
+    }
+
+    #[inline]
+    fn permit(&self, in_flight: usize, partition: Option<usize>) -> Permit {
+        let begun = match self.shared.sampling {
+            Sampling::Nothing => None,
+            _ => Some(Instant::now()),
         };
-        let begun = match shared.sampling {
-            Sampling::Nothing => 0,
-            _ => shared.now(),
-        };
-        Ok(Permit::new(Arc::clone(&self.shared), begun, in_flight, place))
+        Permit::new(Arc::clone(&self.shared), begun, in_flight, partition)
     }
 
     #[cold]
@@ -280,11 +302,6 @@ impl fmt::Debug for Limiter {
 // ===== impl Shared =====
 
 impl Shared {
-    #[inline]
-    fn now(&self) -> u64 {
-        nanos(Instant::now().saturating_duration_since(self.began))
-    }
-
     /// Gives a place back.
     #[inline]
     pub(super) fn leave(&self, partition: Option<usize>) {
@@ -296,21 +313,20 @@ impl Shared {
 
     /// Hears how a call went that began at `begun`, with so many in flight.
     #[inline]
-    pub(super) fn ended(&self, begun: u64, in_flight: u32, dropped: bool) {
+    pub(super) fn ended(&self, begun: Instant, in_flight: u32, dropped: bool) {
+        let now = Instant::now();
+        let rtt = now.saturating_duration_since(begun);
         match self.sampling {
             Sampling::Nothing => {}
-            Sampling::Each => {
-                let time = self.now().saturating_sub(begun);
-                self.each(Totals { calls: 1, time, in_flight, dropped });
-            }
+            Sampling::Each => self.each(rtt, in_flight, dropped),
             Sampling::Window { length, calls } => {
-                let now = self.now();
-                let time = now.saturating_sub(begun);
+                let time = nanos(rtt);
                 // A failure says how long the call would have taken at the least: what
                 // comes quickly says nothing, what comes late says that it is slow.
                 let tells = !dropped || time >= self.typical.load(Ordering::Relaxed);
-                self.window.add(tells.then_some(time), in_flight, dropped);
-                if now >= self.ends.load(Ordering::Relaxed) && self.window.calls() >= calls {
+                let so_far = self.window.add(tells.then_some(time), in_flight, dropped);
+                // Where there are many, a few calls later is soon enough.
+                if so_far >= calls && (so_far < 100 || so_far.is_multiple_of(16)) {
                     self.close(now, length, calls);
                 }
             }
@@ -320,19 +336,26 @@ impl Shared {
     /// Tells the algorithm of a call, unless another does that: then it tells of
     /// this one too, the next time.
     #[inline]
-    fn each(&self, call: Totals) {
-        self.with_algorithm(|algorithm| {
+    fn each(&self, rtt: Duration, in_flight: u32, dropped: bool) {
+        let told = self.with_algorithm(|algorithm| {
             if let Some(totals) = self.window.take() {
-                self.update(algorithm, totals);
+                self.update(algorithm, &totals.sample());
             }
-            self.update(algorithm, call);
-        })
-        .unwrap_or_else(|| self.window.add(Some(call.time), call.in_flight, call.dropped));
+            let in_flight = in_flight as usize;
+            self.update(algorithm, &Sample { rtt, in_flight, dropped, calls: 1 });
+        });
+        if told.is_none() {
+            self.window.add(Some(nanos(rtt)), in_flight, dropped);
+        }
     }
 
-    /// Tells the algorithm of a window, unless another does that.
+    /// Tells the algorithm of a window that is over, unless another does that.
     #[cold]
-    fn close(&self, now: u64, length: Duration, calls: u32) {
+    fn close(&self, now: Instant, length: Duration, calls: u32) {
+        let now = nanos(now.saturating_duration_since(self.began));
+        if now < self.ends.load(Ordering::Relaxed) {
+            return;
+        }
         self.with_algorithm(|algorithm| {
             // Another may have done it meanwhile.
             if now < self.ends.load(Ordering::Relaxed) || self.window.calls() < calls {
@@ -341,7 +364,7 @@ impl Shared {
             self.ends.store(now.saturating_add(nanos(length)), Ordering::Relaxed);
             if let Some(totals) = self.window.take() {
                 self.typical.store(totals.mean(), Ordering::Relaxed);
-                self.update(algorithm, totals);
+                self.update(algorithm, &totals.sample());
             }
         });
     }
@@ -360,16 +383,23 @@ impl Shared {
     }
 
     #[inline]
-    fn update(&self, algorithm: &mut dyn Algorithm, totals: Totals) {
-        let sample = Sample {
-            rtt: Duration::from_nanos(totals.mean()),
-            in_flight: totals.in_flight as usize,
-            dropped: totals.dropped,
-            calls: totals.calls,
-        };
-        let limit = within_bounds(algorithm.update(&sample));
+    fn update(&self, algorithm: &mut dyn Algorithm, sample: &Sample) {
+        let limit = within_bounds(algorithm.update(sample));
         if limit != self.limit.load(Ordering::Relaxed) {
             self.limit.store(limit, Ordering::Relaxed);
+        }
+    }
+}
+
+// ===== impl Totals =====
+
+impl Totals {
+    fn sample(&self) -> Sample {
+        Sample {
+            rtt: Duration::from_nanos(self.mean()),
+            in_flight: self.in_flight as usize,
+            dropped: self.dropped,
+            calls: self.calls,
         }
     }
 }
@@ -380,7 +410,8 @@ fn within_bounds(limit: usize) -> usize {
 
 #[inline]
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are not that many calls")]

@@ -102,17 +102,14 @@ impl Partitions {
         Self { all: Box::default() }
     }
 
-    pub(super) fn all(&self) -> &[Partition] {
+    pub(super) const fn all(&self) -> &[Partition] {
         &self.all
     }
 
-    /// Returns the place of the one with this name, or of the rest; none if there
-    /// are no partitions.
-    #[inline]
-    pub(super) fn find(&self, name: Option<&str>) -> Option<usize> {
-        let rest = self.all.len().checked_sub(1)?;
+    /// Returns the place of the one with this name, or of the rest.
+    pub(super) fn find(&self, name: Option<&str>) -> usize {
         let named = |name| self.all.iter().position(|partition| partition.name == name);
-        Some(name.and_then(named).unwrap_or(rest))
+        name.and_then(named).unwrap_or(self.all.len() - 1)
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Partition> {

@@ -1,6 +1,7 @@
 use super::limiter::Shared;
 use kit_endpoint::{Judgement, Settle};
 use std::{fmt, sync::Arc};
+use tokio::time::Instant;
 
 /// A place among the calls in flight. Dropped, it is given back.
 ///
@@ -9,7 +10,8 @@ use std::{fmt, sync::Arc};
 /// nothing, as a drop does.
 pub struct Permit {
     shared: Arc<Shared>,
-    begun: u64,
+    /// None if no clock is read.
+    begun: Option<Instant>,
     in_flight: u32,
     /// [`NO_PARTITION`], or its place.
     partition: u32,
@@ -24,7 +26,7 @@ impl Permit {
     #[expect(clippy::cast_possible_truncation, reason = "there are not that many")]
     pub(super) fn new(
         shared: Arc<Shared>,
-        begun: u64,
+        begun: Option<Instant>,
         in_flight: usize,
         partition: Option<usize>,
     ) -> Self {
@@ -41,7 +43,9 @@ impl Settle for Permit {
             Judgement::Nothing => return,
             _ => true,
         };
-        self.shared.ended(self.begun, self.in_flight, dropped);
+        if let Some(begun) = self.begun {
+            self.shared.ended(begun, self.in_flight, dropped);
+        }
     }
 }
 

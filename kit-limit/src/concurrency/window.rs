@@ -41,20 +41,22 @@ impl Window {
     }
 
     /// Adds a call that met so many in flight, itself among them. The time, in
-    /// nanoseconds, may say nothing.
+    /// nanoseconds, may say nothing. Returns how many calls there are then.
     #[inline]
-    pub(crate) fn add(&self, time: Option<u64>, in_flight: u32, dropped: bool) {
+    pub(crate) fn add(&self, time: Option<u64>, in_flight: u32, dropped: bool) -> u32 {
         let flag = if dropped { DROPPED } else { 0 };
         // Before the time: who takes the time takes this too.
         let _ = self.peak.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |old| {
             let new = in_flight.max(old & !DROPPED) | flag | (old & DROPPED);
             (new != old).then_some(new)
         });
-        let Some(time) = time else { return };
         let times = self.times.load(Ordering::Relaxed);
-        if times >> TIME_BITS < FULL_CALLS && times & TIME < FULL_TIME {
-            let time = (time >> UNIT_BITS).min(LONGEST);
-            self.times.fetch_add((1 << TIME_BITS) | time, Ordering::AcqRel);
+        match time {
+            Some(time) if times >> TIME_BITS < FULL_CALLS && times & TIME < FULL_TIME => {
+                let call = (1 << TIME_BITS) | (time >> UNIT_BITS).min(LONGEST);
+                calls(self.times.fetch_add(call, Ordering::AcqRel)) + 1
+            }
+            _ => calls(times),
         }
     }
 
