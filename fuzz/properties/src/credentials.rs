@@ -22,12 +22,9 @@ pub fn credentials(data: &[u8]) {
     let mut kept = Request::new(());
     assert!(kept.presented().is_none());
     let credentials = Credentials::of(&headers, &[]);
-    if let Ok(Some(token)) = &expected
-        && token.len() > 4
-    {
-        let shown = format!("{credentials:?}");
-        assert!(!shown.contains(&**token) || "authorization".contains(&**token), "{shown}");
-    }
+    // How many there are is all that it shows of them, whatever stands there.
+    let many = ["none", "one", "several"][values.len().min(2)];
+    assert_eq!(format!("{credentials:?}"), format!("Credentials {{ authorization: {many} }}"));
     kept.extensions_mut().insert(credentials);
     assert_eq!(bearer(kept.presented().expect("they are there")), expected);
     let mut request = HttpRequest::new(());
