@@ -2,6 +2,7 @@ use super::{
     Algorithm, ConcurrencyLimited, Partitions, Permit, Sample, Sampling,
     error::RetryAfter,
     gate::{self, Gate},
+    permit::Seat,
     share::Share,
     window::{Totals, Window},
 };
@@ -178,51 +179,26 @@ impl Limiter {
         class: Option<Criticality>,
         partition: Option<&str>,
     ) -> Result<Permit, ConcurrencyLimited> {
-        let shared = &*self.shared;
         let share = class.map_or(Share::ALL, |class| self.shares[class as usize]);
-        if !shared.partitions.all().is_empty() {
-            return self.admit_to(shared.partitions.find(partition), class, share);
+        match self.shared.enter(share, partition) {
+            Some(seat) => {
+                let begun = match self.shared.sampling {
+                    // Nobody asks how long it takes.
+                    Sampling::Nothing => self.shared.began,
+                    _ => Instant::now(),
+                };
+                Ok(Permit::new(Arc::clone(&self.shared), begun, seat))
+            }
+            None => Err(self.refuse(class, partition)),
         }
-        let limit = share.of(shared.limit.load(Ordering::Relaxed));
-        match shared.gate.enter_below(limit) {
-            Some(in_flight) => Ok(self.permit(in_flight, None)),
-            None => Err(self.refuse(class, None)),
-        }
-    }
-
-    /// Admits a call to a partition.
-    fn admit_to(
-        &self,
-        place: usize,
-        class: Option<Criticality>,
-        share: Share,
-    ) -> Result<Permit, ConcurrencyLimited> {
-        let shared = &*self.shared;
-        let limit = shared.limit.load(Ordering::Relaxed);
-        let partition = &shared.partitions.all()[place];
-        // What a class may fill of the whole, it may fill of each guarantee.
-        let guaranteed = share.of(partition.share.of(limit));
-        match gate::admit(&shared.gate, share.of(limit), &partition.gate, guaranteed) {
-            Some(in_flight) => Ok(self.permit(in_flight, Some(place))),
-            None => Err(self.refuse(class, Some(place))),
-        }
-    }
-
-    #[inline]
-    fn permit(&self, in_flight: usize, partition: Option<usize>) -> Permit {
-        let begun = match self.shared.sampling {
-            Sampling::Nothing => None,
-            _ => Some(Instant::now()),
-        };
-        Permit::new(Arc::clone(&self.shared), begun, in_flight, partition)
     }
 
     #[cold]
-    fn refuse(&self, class: Option<Criticality>, partition: Option<usize>) -> ConcurrencyLimited {
+    fn refuse(&self, class: Option<Criticality>, partition: Option<&str>) -> ConcurrencyLimited {
         let Shared { refused, partitions, .. } = &*self.shared;
         let class = class.unwrap_or(Criticality::Critical);
         let number = refused[class as usize].fetch_add(1, Ordering::Relaxed);
-        if let Some(place) = partition {
+        if let Some(place) = partitions.find(partition) {
             partitions.all()[place].refused.fetch_add(1, Ordering::Relaxed);
         }
         ConcurrencyLimited { retry_after: self.retry_after.of(number) }
@@ -302,6 +278,25 @@ impl fmt::Debug for Limiter {
 // ===== impl Shared =====
 
 impl Shared {
+    /// Lets one in that may fill this share of the limit.
+    #[inline]
+    fn enter(&self, share: Share, partition: Option<&str>) -> Option<Seat> {
+        if let Some(place) = self.partitions.find(partition) {
+            return self.enter_partition(share, place);
+        }
+        let limit = share.of(self.limit.load(Ordering::Relaxed));
+        Seat::new(self.gate.enter_below(limit)?, None)
+    }
+
+    fn enter_partition(&self, share: Share, place: usize) -> Option<Seat> {
+        let partition = &self.partitions.all()[place];
+        let limit = self.limit.load(Ordering::Relaxed);
+        // What a class may fill of the whole, it may fill of each guarantee.
+        let guaranteed = share.of(partition.share.of(limit));
+        let limit = share.of(limit);
+        Seat::new(gate::admit(&self.gate, limit, &partition.gate, guaranteed)?, Some(place))
+    }
+
     /// Gives a place back.
     #[inline]
     pub(super) fn leave(&self, partition: Option<usize>) {
@@ -314,11 +309,13 @@ impl Shared {
     /// Hears how a call went that began at `begun`, with so many in flight.
     #[inline]
     pub(super) fn ended(&self, begun: Instant, in_flight: u32, dropped: bool) {
+        if self.sampling == Sampling::Nothing {
+            return;
+        }
         let now = Instant::now();
         let rtt = now.saturating_duration_since(begun);
         match self.sampling {
-            Sampling::Nothing => {}
-            Sampling::Each => self.each(rtt, in_flight, dropped),
+            Sampling::Nothing | Sampling::Each => self.each(rtt, in_flight, dropped),
             Sampling::Window { length, calls } => {
                 let time = nanos(rtt);
                 // A failure says how long the call would have taken at the least: what
@@ -326,7 +323,7 @@ impl Shared {
                 let tells = !dropped || time >= self.typical.load(Ordering::Relaxed);
                 let so_far = self.window.add(tells.then_some(time), in_flight, dropped);
                 // Where there are many, a few calls later is soon enough.
-                if so_far >= calls && (so_far < 100 || so_far.is_multiple_of(16)) {
+                if so_far >= calls && (so_far < 100 || so_far.is_multiple_of(64)) {
                     self.close(now, length, calls);
                 }
             }

@@ -106,10 +106,13 @@ impl Partitions {
         &self.all
     }
 
-    /// Returns the place of the one with this name, or of the rest.
-    pub(super) fn find(&self, name: Option<&str>) -> usize {
+    /// Returns the place of the one with this name, or of the rest; none if there
+    /// are no partitions.
+    #[inline]
+    pub(super) fn find(&self, name: Option<&str>) -> Option<usize> {
+        let rest = self.all.len().checked_sub(1)?;
         let named = |name| self.all.iter().position(|partition| partition.name == name);
-        name.and_then(named).unwrap_or(self.all.len() - 1)
+        Some(name.and_then(named).unwrap_or(rest))
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Partition> {

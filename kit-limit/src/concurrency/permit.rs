@@ -1,6 +1,6 @@
 use super::limiter::Shared;
 use kit_endpoint::{Judgement, Settle};
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroU64, sync::Arc};
 use tokio::time::Instant;
 
 /// A place among the calls in flight. Dropped, it is given back.
@@ -10,28 +10,23 @@ use tokio::time::Instant;
 /// nothing, as a drop does.
 pub struct Permit {
     shared: Arc<Shared>,
-    /// None if no clock is read.
-    begun: Option<Instant>,
-    in_flight: u32,
-    /// [`NO_PARTITION`], or its place.
-    partition: u32,
+    begun: Instant,
+    seat: Seat,
 }
 
-const NO_PARTITION: u32 = u32::MAX;
+/// Where a call sits: how many were in flight when it came, itself among them, and
+/// the place of its partition, if it has one.
+///
+/// One number, for it is passed on in a register.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seat(NonZeroU64);
 
 // ===== impl Permit =====
 
 impl Permit {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "there are not that many")]
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        begun: Option<Instant>,
-        in_flight: usize,
-        partition: Option<usize>,
-    ) -> Self {
-        let partition = partition.map_or(NO_PARTITION, |place| place as u32);
-        Self { shared, begun, in_flight: in_flight as u32, partition }
+    pub(super) const fn new(shared: Arc<Shared>, begun: Instant, seat: Seat) -> Self {
+        Self { shared, begun, seat }
     }
 }
 
@@ -43,22 +38,48 @@ impl Settle for Permit {
             Judgement::Nothing => return,
             _ => true,
         };
-        if let Some(begun) = self.begun {
-            self.shared.ended(begun, self.in_flight, dropped);
-        }
+        self.shared.ended(self.begun, self.seat.in_flight(), dropped);
     }
 }
 
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        let partition = self.partition;
-        self.shared.leave((partition != NO_PARTITION).then_some(partition as usize));
+        self.shared.leave(self.seat.partition());
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("in_flight", &self.in_flight).finish_non_exhaustive()
+        let in_flight = self.seat.in_flight();
+        f.debug_struct("Permit").field("in_flight", &in_flight).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Seat =====
+
+impl Seat {
+    /// Returns the seat of one that met so many, at least itself.
+    #[inline]
+    pub(super) const fn new(in_flight: usize, partition: Option<usize>) -> Option<Self> {
+        let place = match partition {
+            Some(place) => place as u64 + 1,
+            None => 0,
+        };
+        match NonZeroU64::new((place << 32) | in_flight as u64) {
+            Some(seat) => Some(Self(seat)),
+            None => None,
+        }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn in_flight(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline]
+    const fn partition(self) -> Option<usize> {
+        ((self.0.get() >> 32) as usize).checked_sub(1)
     }
 }
