@@ -24,6 +24,7 @@ pages! {
     "streams" Streams,
     "layers" Layers,
     "auth" Auth,
+    "overload" Overload,
     "metrics" Metrics,
     "discovery" Discovery,
     "running" Running,
