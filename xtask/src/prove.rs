@@ -11,7 +11,7 @@ use crate::{
 type Proof = fn(&[&str]) -> Result;
 
 /// Name, what it shows, how it is run.
-const PROOFS: [(&str, &str, Proof); 6] = [
+const PROOFS: [(&str, &str, Proof); 7] = [
     ("bench", "what the kit costs beside bare hyper and tonic", bench),
     (
         "fuzz",
@@ -29,6 +29,11 @@ const PROOFS: [(&str, &str, Proof); 6] = [
         restarts,
     ),
     ("attacks", "what floods, idle connections, slow readers and slowhttptest cost", attacks),
+    (
+        "overload",
+        "what becomes of three times as many calls as can be answered, and of calls that nobody answers",
+        overload,
+    ),
     ("churn", "what 10,000 changes of membership leave behind", churn),
 ];
 
@@ -84,6 +89,11 @@ fn attacks(arguments: &[&str]) -> Result {
     let bounds = Bounds::listen(OUTAGES)?;
     apt::provide("slowhttptest", "slowhttptest")?;
     bounds.run(faults("attacks").args(arguments))
+}
+
+fn overload(arguments: &[&str]) -> Result {
+    let bounds = Bounds::listen(OUTAGES)?;
+    bounds.run(faults("overload").args(arguments))
 }
 
 fn faults(program: &str) -> std::process::Command {

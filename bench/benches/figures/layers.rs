@@ -26,7 +26,7 @@ struct Case {
     time: f64,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 8] = [
     Case {
         name: "DeadlineLayer, reply at once",
         layer: "deadline",
@@ -50,6 +50,38 @@ const CASES: [Case; 4] = [
         bar: 20.0,
         instructions: 160.3,
         time: 5.22,
+    },
+    Case {
+        name: "BreakerLayer, closed, a rate of the last 100 calls",
+        layer: "breaker_calls",
+        reads: 0.0,
+        bar: 20.0,
+        instructions: 312.3,
+        time: 14.03,
+    },
+    Case {
+        name: "BreakerLayer, closed, a rate of the last 10 s",
+        layer: "breaker_time",
+        reads: 1.0,
+        bar: 20.0,
+        instructions: 412.3,
+        time: 22.35,
+    },
+    Case {
+        name: "BreakerLayer, closed, slow calls of the last 100",
+        layer: "breaker_slow",
+        reads: 2.0,
+        bar: 20.0,
+        instructions: 522.3,
+        time: 32.30,
+    },
+    Case {
+        name: "KeyedBreakerLayer, closed, ten keys",
+        layer: "breaker_keyed",
+        reads: 0.0,
+        bar: 40.0,
+        instructions: 387.3,
+        time: 15.41,
     },
     Case {
         name: "RedLayer",

@@ -10,9 +10,11 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod auth;
+mod breakers;
 mod count;
 mod layers;
 mod leaks;
+mod limits;
 mod program;
 mod requests;
 mod sd;
@@ -32,8 +34,8 @@ struct Row {
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    // `-- requests`, `-- layers`, `-- sd`, `-- auth` or `-- leaks` takes a part of the table,
-    // `-- requests "gRPC client"` some rows of it; cargo adds flags.
+    // `-- requests`, or another name below, takes a part of the table, `-- requests "gRPC client"`
+    // some rows of it; cargo adds flags.
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let (part, only) = (args.next(), args.next());
     let wanted = |name| part.as_deref().is_none_or(|part| part == name);
@@ -41,17 +43,16 @@ fn main() -> Result<ExitCode, BoxError> {
     if wanted("requests") {
         rows.extend(requests::rows(only.as_deref())?);
     }
-    if wanted("layers") {
-        rows.extend(layers::rows()?);
-    }
-    if wanted("sd") {
-        rows.extend(sd::rows()?);
-    }
-    if wanted("auth") {
-        rows.extend(auth::rows()?);
-    }
-    if wanted("leaks") {
-        rows.extend(leaks::rows()?);
+    let parts: [(&str, fn() -> Result<Vec<Row>, BoxError>); 6] = [
+        ("layers", layers::rows),
+        ("breakers", breakers::rows),
+        ("limits", limits::rows),
+        ("sd", sd::rows),
+        ("auth", auth::rows),
+        ("leaks", leaks::rows),
+    ];
+    for (_, rows_of) in parts.iter().filter(|(name, _)| wanted(name)) {
+        rows.extend(rows_of()?);
     }
     println!("| what | ours | bare | measured | bar | |");
     println!("|---|---|---|---|---|---|");
