@@ -115,18 +115,19 @@ fn is_failure(result: Result<&String, &Error>) -> bool {
     matches!(result, Err(Error::Call(_)))
 }
 
-fn rows(
-    table: &mut Table,
-    all: &[One],
-    seen: &mut Seen,
-    healed: Instant,
-) -> Result<(), BoxError> {
+fn rows(table: &mut Table, all: &[One], seen: &mut Seen, healed: Instant) -> Result<(), BoxError> {
     let fault = format!("{INSTANCES} instances fail all of {CALLS_A_SECOND} calls a second");
     seen.refused.sort();
     let at = |part: usize| seen.refused.get(seen.refused.len() * part / 10_000);
     let millis = |took: Option<&Duration>| took.map_or(0.0, |took| took.as_secs_f64() * 1e3);
     let what = format!("a refusal, p99 of {}", seen.refused.len());
-    table.row(&fault, &what, format!("{:.3} ms", millis(at(9900))), "1.0 ms", millis(at(9900)) < 1.0);
+    table.row(
+        &fault,
+        &what,
+        format!("{:.3} ms", millis(at(9900))),
+        "1.0 ms",
+        millis(at(9900)) < 1.0,
+    );
     let most = format!("{:.3} ms", millis(seen.refused.last()));
     table.row(&fault, "a refusal, at most", most, "-", true);
 

@@ -29,8 +29,8 @@ struct Limited(ConcurrencyLimited);
 /// Serves on a port that is free: `bare`, or limited by `aimd` or `gradient2`.
 pub(crate) async fn serve(which: &str) -> Result<(), BoxError> {
     match which {
-        // What takes half longer than a call does alone waits too long.
-        "aimd" => run(limit(Aimd::default().initial(8).min(1).timeout(HELD * 3 / 2))).await,
+        // What takes twice as long as a call does alone waits too long.
+        "aimd" => run(limit(Aimd::default().initial(8).min(1).timeout(HELD * 2))).await,
         "gradient2" => run(limit(Gradient2::default().initial(8).min(1))).await,
         _ => run(service()).await,
     }
