@@ -53,6 +53,44 @@ pub struct Cut {
     requests: Arc<[InFlight]>,
 }
 
+/// Drains servers all at once, and after `limit` cuts what is still in flight,
+/// wherever it is.
+///
+/// Nobody waits for another: each closes its listener at once, and those that are
+/// done before the limit are not cut.
+///
+/// ```
+/// # use kit_serve::{Cut, Handle};
+/// # use std::time::Duration;
+/// # async fn stop(http: Handle, grpc: Handle) -> Result<(), Cut> {
+/// kit_serve::drain_all([http, grpc], Duration::from_secs(25)).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The first [`Cut`], in the order of the handles. The servers themselves end
+/// each with its own.
+pub async fn drain_all(
+    handles: impl IntoIterator<Item = Handle>,
+    limit: Duration,
+) -> Result<(), Cut> {
+    let handles: Vec<_> = handles.into_iter().collect();
+    let ask = |command| handles.iter().for_each(|handle| handle.ask(command));
+    let drained = async || {
+        for handle in &handles {
+            handle.drain().await;
+        }
+    };
+    ask(Command::Drain);
+    if timeout(limit, drained()).await.is_err() {
+        ask(Command::Cut);
+        drained().await;
+    }
+    let mut cut = handles.iter().filter_map(|handle| handle.shared.cut.get());
+    cut.next().map_or(Ok(()), |cut| Err(cut.clone()))
+}
+
 // ===== impl Handle =====
 
 impl Handle {
@@ -81,11 +119,7 @@ impl Handle {
     ///
     /// [`Cut`] lists the requests that were cut.
     pub async fn drain_within(&self, limit: Duration) -> Result<(), Cut> {
-        if timeout(limit, self.drain()).await.is_err() {
-            self.ask(Command::Cut);
-            self.drain().await;
-        }
-        self.shared.cut.get().map_or(Ok(()), |cut| Err(cut.clone()))
+        drain_all([self.clone()], limit).await
     }
 
     /// Lists the requests whose replies are not yet sent, in no order.

@@ -115,7 +115,8 @@
 //! An HTTP/1 connection without a request is not cut, since one may be on its
 //! way: it is closed with the reply to that request, or after a
 //! [quiet time](Server::drain_quiet).
-//! [`Handle::drain_within`] sets a limit, and lists what was cut.
+//! [`Handle::drain_within`] sets a limit, and lists what was cut; [`drain_all`]
+//! does it to several servers at once.
 //! [`Handle::in_flight`] lists who is still waited for. Dropping the server
 //! cuts everything. An upgraded connection (WebSocket) belongs to the service,
 //! and the drain does not know it.
@@ -169,7 +170,7 @@ mod wire;
 pub use self::inherited::Sockets;
 pub use self::{
     body::{BodyError, Incoming},
-    handle::{Cut, Handle, InFlight},
+    handle::{Cut, Handle, InFlight, drain_all},
     host::HostFault,
     incident::Incident,
     inherited::Inherited,

@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
-use kit_serve::{Handle, Incident, Incoming, Peer, Server, Waiting, serve};
+use kit_serve::{Handle, Incident, Incoming, Peer, Server, Waiting, drain_all, serve};
 use pipes::{Net, PREFACE, Said, about, closed, get, http2, reply, settle, start};
 use std::{
     convert::Infallible,
@@ -616,6 +616,61 @@ async fn a_drain_that_comes_to_its_limit_says_what_it_cut() {
     let said = Said::of(&handle);
     assert_eq!(said.0["serve_cut_total"], "2");
     assert_eq!(said.0["serve_state{state=stopped}"], "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_servers_are_drained_at_once_and_cut_at_one_limit() {
+    let gates = [Gate::new(), Gate::new(), Gate::new()];
+    let (mut nets, mut handles, mut running, mut busy) = (vec![], vec![], vec![], vec![]);
+    for gate in &gates {
+        let (net, pipes) = Net::new();
+        let (handle, task) = start(serve(pipes, service!(gate)));
+        let mut pipe = net.connect();
+        pipe.write_all(GET_WAIT).await.unwrap();
+        nets.push(net);
+        handles.push(handle);
+        running.push(task);
+        busy.push(pipe);
+    }
+    settle().await;
+    let began = Instant::now();
+    let drain = drain_all(handles.clone(), Duration::from_secs(30));
+    settle().await;
+    assert!(!nets.iter().any(|net| net.0.is_closed()), "it has not begun");
+    let drain = tokio::spawn(drain);
+    settle().await;
+    assert!(nets.iter().all(|net| net.0.is_closed()), "none waits for another");
+    // The last is done in time.
+    sleep(Duration::from_secs(10)).await;
+    gates[2].open();
+    reply(&mut busy[2]).await;
+    running.pop().unwrap().await.unwrap().unwrap();
+    let cut = drain.await.unwrap().unwrap_err();
+    about(began.elapsed(), 30);
+    let mut ends = vec![];
+    for task in running {
+        ends.push(task.await.unwrap().unwrap_err());
+    }
+    assert_eq!(cut, ends[0], "the first one's");
+    assert!(ends.iter().all(|cut| cut.requests().len() == 1), "{ends:?}");
+    assert!(handles.iter().all(|handle| handle.in_flight().is_empty()));
+    // Once more is no other end.
+    assert_eq!(drain_all(handles, Duration::ZERO).await, Err(cut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_are_done_in_time_are_not_cut() {
+    drain_all([], Duration::ZERO).await.unwrap();
+    let ((one, pipes), (other, more)) = (Net::new(), Net::new());
+    let (first, _running) = start(serve(pipes, service!(Gate::new())));
+    let (second, _running) = start(serve(more, service!(Gate::new())));
+    let (mut pipe, mut late) = (one.connect(), other.connect());
+    for pipe in [&mut pipe, &mut late] {
+        pipe.write_all(GET).await.unwrap();
+        reply(pipe).await;
+    }
+    let drained = drain_all([first, second], Duration::MAX);
+    timeout(Duration::from_secs(3), drained).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
