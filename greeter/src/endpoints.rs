@@ -1,16 +1,17 @@
 //! The service as endpoints, each with the layers around it.
 
-use crate::service::{self, MOST_NAMES, Service};
-use kit_auth::{AuthLayer, Denied};
+use crate::{entry::Entry, service};
+use kit_auth::Denied;
 use kit_breaker::{BreakerLayer, Circuit, Open};
 use kit_endpoint::{
     CatchPanicLayer, DeadlineLayer, Details, Endpoint, Expired, Fault, Kind, Panicked, Request,
 };
+use kit_limit::{concurrency::ConcurrencyLimited, rate::RateLimited};
 use kit_metrics::{Prometheus, RedLayer};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt, iter, once};
-use tower::{Layer, ServiceBuilder, ServiceExt, util::option_layer};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 
 /// How long a call may take whose caller does not say.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -64,6 +65,12 @@ pub enum Error {
     /// It is not known who asks.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// They ask too often.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+    /// There is too much to do.
+    #[error(transparent)]
+    ConcurrencyLimited(#[from] ConcurrencyLimited),
     /// The circuit is open.
     #[error(transparent)]
     Open(#[from] Open),
@@ -79,7 +86,8 @@ pub enum Error {
 }
 
 /// Makes the endpoints of `service`, which is well while `ready` says so; those
-/// that greet are for whom `auth` lets in, or for everybody.
+/// that greet are for whom `entry` lets in. A stream passes it once, and is in
+/// until it begins.
 ///
 /// A chat is for any stream `I` of hellos, whatever transport it comes by.
 pub fn endpoints<S, I, F>(
@@ -87,7 +95,7 @@ pub fn endpoints<S, I, F>(
     ready: watch::Receiver<bool>,
     circuit: Circuit,
     metrics: Prometheus,
-    auth: Option<AuthLayer<crate::auth::Callers>>,
+    entry: Entry,
 ) -> Endpoints<
     impl Endpoint<(), Response = Health, Error = Error>,
     impl Endpoint<Hello, Response = Greeting, Error = Error>,
@@ -95,7 +103,7 @@ pub fn endpoints<S, I, F>(
     impl Endpoint<I, Response: Greetings, Error = Error>,
 >
 where
-    S: Service + Clone + Send + Sync + 'static,
+    S: service::Service + Clone + Send + Sync + 'static,
     I: Stream<Item = Result<Hello, F>> + Send + 'static,
     F: Fault,
 {
@@ -114,20 +122,19 @@ where
             let greeting = service.greeting(&hello.message().name);
             async move { Ok::<_, Error>(Greeting { greeting: greeting? }) }
         });
-    let auth = option_layer(auth);
-    let greeting = (red("greeting"), deadline.clone(), auth.clone()).layer(greet.clone());
+    let greeting = (red("greeting"), deadline.clone(), entry.clone()).layer(greet.clone());
     let each = move |hello: Result<Hello, Error>| {
         let greet = greet.clone();
         async move { greet.oneshot(Request::new(hello?)).await }
     };
     let in_turn = each.clone();
     let greetings = ServiceBuilder::new()
-        .layer((red("greetings").streaming(), deadline.clone().streaming(), auth.clone()))
+        .layer((red("greetings").streaming(), deadline.clone().streaming(), entry.clone()))
         .service_fn(move |names: Request<Vec<String>>| {
             let each = in_turn.clone();
             async move {
                 let mut hellos = names.into_message().into_iter().map(|name| Ok(Hello { name }));
-                if hellos.len() > MOST_NAMES {
+                if hellos.len() > service::MOST_NAMES {
                     return Err(service::Error::ManyNames.into());
                 }
                 // Before the stream is there: so a caller who gives no name, or
@@ -137,7 +144,7 @@ where
             }
         });
     let chat = ServiceBuilder::new()
-        .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), auth))
+        .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), entry))
         .service_fn(move |hellos: Request<I>| {
             let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
             let hellos = hellos.into_message().map(move |hello| hello.map_err(unreadable));
@@ -168,6 +175,8 @@ impl Fault for Error {
         Some(match self {
             Self::Service(fault) => fault,
             Self::Denied(fact) => fact,
+            Self::RateLimited(fact) => fact,
+            Self::ConcurrencyLimited(fact) => fact,
             Self::Open(fact) => fact,
             Self::Expired(fact) => fact,
             Self::Panicked(fact) => fact,

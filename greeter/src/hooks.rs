@@ -2,6 +2,7 @@
 
 use crate::{
     auth::Gate,
+    entry::Entry,
     log::{self, AccessLog},
     tls,
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
@@ -14,20 +15,32 @@ use std::future::{Ready, ready};
 use tower::BoxError;
 
 /// Returns what gives each request over HTTP its id, measures it and logs it,
-/// and reads its credentials if the `gate` asks for any.
+/// and reads its credentials if the `gate` asks for any, and how critical it is if
+/// that is asked at the `entry`.
 #[must_use]
-pub fn http(metrics: &Prometheus, gate: &Gate) -> impl Hook<Observer: Send> + Send + Sync + use<> {
-    (RequestIds, (HttpServer::new(metrics.clone()), (AccessLog, gate.hook())))
+pub fn http(
+    metrics: &Prometheus,
+    gate: &Gate,
+    entry: &Entry,
+) -> impl Hook<Observer: Send> + Send + Sync + use<> {
+    let asked = (gate.hook(), entry.hook());
+    (RequestIds, (HttpServer::new(metrics.clone()), (AccessLog, asked)))
 }
 
 /// Returns what gives each request over gRPC its id, measures it and logs it,
-/// and reads its credentials if the `gate` asks for any.
+/// and reads its credentials if the `gate` asks for any, and how critical it is if
+/// that is asked at the `entry`.
 ///
 /// Metrics name the greeter's methods, and no other that a caller makes up.
 #[must_use]
-pub fn grpc(metrics: &Prometheus, gate: &Gate) -> impl Hook<Observer: Send> + Send + Sync + use<> {
+pub fn grpc(
+    metrics: &Prometheus,
+    gate: &Gate,
+    entry: &Entry,
+) -> impl Hook<Observer: Send> + Send + Sync + use<> {
+    let asked = (gate.hook(), entry.hook());
     let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
-    (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), (AccessLog, gate.hook())))
+    (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), (AccessLog, asked)))
 }
 
 /// Names `server`, measures it, and has its incidents logged.

@@ -2,9 +2,9 @@
 //!
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
-//! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `auth`, `hooks`,
-//! `log`, `cors` and `debug` are the parts of a program that any service would have;
-//! `client` and `call` ask a greeter, and `token` makes what it asks for.
+//! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `auth`, `entry`,
+//! `hooks`, `log`, `cors` and `debug` are the parts of a program that any service
+//! would have; `client` and `call` ask a greeter, and `token` makes what it asks for.
 
 pub mod auth;
 pub mod call;
@@ -13,6 +13,7 @@ pub mod cors;
 pub mod debug;
 pub mod discovery;
 pub mod endpoints;
+pub mod entry;
 pub mod flags;
 pub mod hooks;
 pub mod listen;

@@ -1,6 +1,7 @@
 //! Logs: one event, one line.
 
 use http::Extensions;
+use kit_breaker::{Change, State};
 use kit_endpoint::Kind;
 use kit_run::Event;
 use kit_sd::RegistrationStatus;
@@ -128,6 +129,15 @@ pub async fn registration(port: &'static str, mut status: RegistrationStatus) {
             _ => {}
         }
         (registered, error) = (now.registered, now.error);
+    }
+}
+
+/// Logs a change of a circuit: at warn level if it opens.
+pub fn circuit(name: &'static str, change: &Change) {
+    if change.to == State::Open {
+        tracing::warn!(circuit = name, "the circuit is {change}");
+    } else {
+        tracing::info!(circuit = name, "the circuit is {change}");
     }
 }
 

@@ -44,10 +44,21 @@ async fn main() -> ExitCode {
             Ok(made) => made.told(stderr()).and_then(|()| say(&format!("{}\n", made.token))),
             Err(error) => Err(error.into()),
         },
-        Ok(Command::Call(flags)) => match call::call(flags).await {
-            Ok(greeting) => say(&format!("{greeting}\n")),
-            Err(error) => Err(error),
-        },
+        Ok(Command::Call(flags)) => {
+            let mut failed = false;
+            let tell = |greeting| match greeting {
+                Ok(greeting) => say(&format!("{greeting}\n")),
+                Err(error) => {
+                    failed = true;
+                    tell_failure(&error);
+                    Ok(())
+                }
+            };
+            match call::call(flags, tell).await {
+                Ok(()) if failed => return ExitCode::from(FAILED),
+                done => done,
+            }
+        }
         Err(mistakes) => {
             // The exit code tells it too, if nobody reads this.
             let _ = write!(stderr(), "{mistakes}");
@@ -57,7 +68,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::failed(Report(&*error), stderr());
+            tell_failure(&error);
             ExitCode::from(FAILED)
         }
     }
@@ -132,6 +143,11 @@ async fn watch(flags: flags::Watch) -> Result<(), BoxError> {
     let stop = async move { _ = stop.send(()) };
     let group = Group::new().signals(kit_run::signals()?).actor("watch", shown);
     Ok(group.on_shutdown("stop", Duration::from_secs(1), stop).run().await?)
+}
+
+/// Says what did not work, to the log or to standard error.
+fn tell_failure(error: &BoxError) {
+    log::failed(Report(&**error), stderr());
 }
 
 /// Writes to standard output; a reader that is gone is no reason to panic.

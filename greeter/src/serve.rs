@@ -3,6 +3,7 @@
 use crate::{
     debug, discovery,
     endpoints::endpoints,
+    entry,
     flags::Serve,
     hooks::{self, watched},
     listen::{Addresses, Ports},
@@ -12,10 +13,9 @@ use crate::{
     tls,
     transport::{grpc, http},
 };
-use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
 use kit_run::{Group, Signals};
-use kit_serve::Listener;
+use kit_serve::{Listener, drain_all};
 use kit_transport_grpc::GrpcLayer;
 use std::{future::IntoFuture, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -44,14 +44,12 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
 ) -> Result<(), BoxError> {
     let (ready, readiness) = watch::channel(false);
     let metrics = Prometheus::new();
-    let circuit = Circuit::new("greeting", Limits::default());
-    metrics.collect(circuit.clone());
+    let (entry, circuit) = entry::open(flags, &ports.gate, &metrics);
     let service = Logging(Greeter, log::calls());
-    let endpoints =
-        endpoints(service, readiness.clone(), circuit, metrics.clone(), ports.gate.layer());
-    let web = http::router(endpoints.clone(), &hooks::http(&metrics, &ports.gate));
+    let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone(), entry.clone());
+    let web = http::router(endpoints.clone(), &hooks::http(&metrics, &ports.gate, &entry));
     let routes = grpc::routes(endpoints, readiness.clone())?;
-    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics, &ports.gate)).layer(routes);
+    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics, &ports.gate, &entry)).layer(routes);
 
     ports.gate.check(&metrics)?;
     let numbers = ports.addresses.numbers();
@@ -84,11 +82,7 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
         .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })
         .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))
         .on_shutdown("drain delay", delay + SECOND, async move { sleep(delay).await })
-        .on_shutdown("drain", drain + SECOND, async move {
-            let (http, grpc) =
-                tokio::join!(of_http.drain_within(drain), of_grpc.drain_within(drain));
-            http.and(grpc)
-        })
+        .on_shutdown("drain", drain + SECOND, drain_all([of_http, of_grpc], drain))
         .on_shutdown("debug off", SECOND, async move { of_debug.drain_within(SECOND / 2).await })
         .run()
         .await?)

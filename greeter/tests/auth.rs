@@ -12,6 +12,7 @@ use forger::{AUDIENCE, Attack, Forger, ISSUER, PASSWORD, basic, made};
 use greeter::{
     auth::{Caller, Callers, Gate, NotOpen, open, open_by},
     endpoints::endpoints,
+    entry::Entry,
     flags::{Command, Serve, parse},
     hooks,
     log::{Format, subscriber},
@@ -64,9 +65,10 @@ fn serving(gate: Gate) -> Fixture {
     let (_, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics.clone(), gate.layer());
-    let http = router(endpoints.clone(), &hooks::http(&metrics, &gate));
-    let layer = GrpcLayer::new().hook(hooks::grpc(&metrics, &gate));
+    let entry = Entry::new(gate.layer(), None, None);
+    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics.clone(), entry.clone());
+    let http = router(endpoints.clone(), &hooks::http(&metrics, &gate, &entry));
+    let layer = GrpcLayer::new().hook(hooks::grpc(&metrics, &gate, &entry));
     let grpc = grpc::routes(endpoints, readiness).unwrap().into_axum_router().layer(layer);
     gate.check(&metrics).unwrap();
     tokio::spawn(gate.renewed());

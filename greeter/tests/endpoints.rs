@@ -4,6 +4,7 @@
 
 use greeter::{
     endpoints::{Endpoints, Error, Greeting, Greetings, Health, Hello, endpoints},
+    entry::Entry,
     service::{self, Greeter, MOST_NAMES, Service},
 };
 use kit_breaker::{Circuit, Limits, State};
@@ -46,6 +47,9 @@ impl Service for Shaky {
 /// More than anything here takes, by a clock that moves when nothing else does.
 const LIMIT: Duration = Duration::from_hours(1);
 
+/// How many failures in a row open the circuit.
+const FAILURES: u32 = 5;
+
 /// The hellos of a chat.
 type Hellos = UnboundedReceiverStream<Result<Hello, Expired>>;
 
@@ -66,8 +70,9 @@ fn fixture<S: Service + Clone + Send + Sync + 'static>(
 > {
     let (ready, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
-    let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(service, readiness, circuit.clone(), metrics.clone(), None);
+    let circuit = Circuit::new("greeting", Limits::default().failures(FAILURES));
+    let endpoints =
+        endpoints(service, readiness, circuit.clone(), metrics.clone(), Entry::default());
     Fixture { endpoints, ready, circuit, metrics }
 }
 
@@ -127,9 +132,8 @@ async fn a_panic_is_internal_and_shows_no_secret() {
 async fn a_service_that_keeps_failing_is_left_alone_until_it_is_well() {
     let shaky = Shaky::default();
     let Fixture { endpoints, circuit, .. } = fixture(shaky.clone());
-    let limits = Limits::default();
     shaky.panics.store(1, Ordering::Relaxed);
-    for _ in 0..limits.failures {
+    for _ in 0..FAILURES {
         assert_eq!(ask(&endpoints.greeting, "Ada").await.unwrap_err().kind(), Kind::Internal);
     }
     assert_eq!(circuit.state(), State::Open);
@@ -139,10 +143,10 @@ async fn a_service_that_keeps_failing_is_left_alone_until_it_is_well() {
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.refused());
     assert!(error.retry_after().is_some());
-    assert_eq!(shaky.calls.load(Ordering::Relaxed), limits.failures);
+    assert_eq!(shaky.calls.load(Ordering::Relaxed), FAILURES);
 
     shaky.panics.store(0, Ordering::Relaxed);
-    advance(limits.cooldown).await;
+    advance(error.retry_after().unwrap()).await;
     ask(&endpoints.greeting, "Ada").await.unwrap();
     assert_eq!(circuit.state(), State::Closed);
 }
@@ -315,7 +319,7 @@ async fn streams_share_the_circuit_with_the_greeting() {
     let Fixture { endpoints, circuit, .. } = fixture(shaky.clone());
     let stream = endpoints.greetings.clone().oneshot(names(["Ada", "Grace"])).await.unwrap();
     shaky.panics.store(1, Ordering::Relaxed);
-    for _ in 0..Limits::default().failures {
+    for _ in 0..FAILURES {
         endpoints.greetings.clone().oneshot(names(["Ada"])).await.err().unwrap();
     }
     assert_eq!(circuit.state(), State::Open);

@@ -4,15 +4,16 @@
 
 use greeter::{
     flags::{
-        At, Call, Command, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Serve, Shown, Source,
-        Target, Tls, Token, Watch, parse,
+        At, Call, Command, Concurrency, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Serve,
+        Shown, Source, Target, Tls, Token, Watch, parse,
     },
     log::Format,
 };
+use kit_limit::rate::Rate;
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 21] = [
+const ENVIRONMENT: [(&str, &str); 24] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
@@ -23,6 +24,9 @@ const ENVIRONMENT: [(&str, &str); 21] = [
     ("GREETER_JWT_ISSUER", "https://login.example"),
     ("GREETER_JWT_AUDIENCE", "hello"),
     ("GREETER_BASIC_HTPASSWD", "users"),
+    ("GREETER_RATE_LIMIT", "100/s"),
+    ("GREETER_CONCURRENCY_LIMIT", "adaptive"),
+    ("GREETER_BREAKER_FAILURES", "7"),
     ("GREETER_CONSUL_ADDR", "consul:8501"),
     ("GREETER_SERVICE_NAME", "hello"),
     ("GREETER_ADVERTISE_ADDR", "10.0.0.1"),
@@ -115,6 +119,9 @@ fn without_flags_it_serves_where_the_article_does() {
         tls: None,
         jwt: None,
         htpasswd: None,
+        rate_limit: None,
+        concurrency_limit: None,
+        breaker_failures: 5,
         registry: None,
         service: "greeter".to_owned(),
         advertise: None,
@@ -143,6 +150,9 @@ fn all() -> Serve {
         }),
         jwt: Some(jwt(Jwks::File("jwks.json".into()))),
         htpasswd: Some("users".into()),
+        rate_limit: Some(Rate::per_second(100)),
+        concurrency_limit: Some(Concurrency::Adaptive),
+        breaker_failures: 7,
         registry: consul("consul:8501"),
         service: "hello".to_owned(),
         advertise: Some("10.0.0.1".to_owned()),
@@ -357,6 +367,45 @@ fn durations_have_a_unit() {
 }
 
 #[test]
+fn a_rate_is_a_number_in_a_second_a_minute_or_an_hour() {
+    for (value, expected) in [
+        ("100/s", Rate::per_second(100)),
+        ("6000/m", Rate::per_minute(6000)),
+        ("100000/h", Rate::per_hour(100_000)),
+        ("1/h", Rate::per_hour(1)),
+        ("4294967295/s", Rate::per_second(u32::MAX)),
+    ] {
+        assert_eq!(serve(&format!("--rate-limit {value}")).rate_limit, Some(expected), "{value}");
+    }
+    for value in ["100", "s", "100/", "100/ms", "100/d", "100s", "100/s/s"] {
+        assert_mistake(&format!("--rate-limit {value}"), &["--rate-limit", value, "100/s, 6000/m"]);
+    }
+    assert_mistake("--rate-limit 0/s", &["\"0/s\"", "write 1 or more"]);
+    for value in ["-1/s", "1.5/s", "/s", "x/s", "4294967296/s"] {
+        assert_mistake(&format!("--rate-limit={value}"), &["--rate-limit", value, "whole number"]);
+    }
+}
+
+#[test]
+fn concurrency_is_adaptive_or_a_number() {
+    let limit = |value: &str| serve(&format!("--concurrency-limit {value}")).concurrency_limit;
+    assert_eq!(limit("adaptive"), Some(Concurrency::Adaptive));
+    assert_eq!(limit("64"), Some(Concurrency::Fixed(64)));
+    for value in ["0", "-1", "1.5", "Adaptive", "auto", "99999999999999999999"] {
+        let line = format!("--concurrency-limit={value}");
+        assert_mistake(&line, &["--concurrency-limit", value, "write adaptive"]);
+    }
+}
+
+#[test]
+fn a_breaker_may_be_never() {
+    assert_eq!(serve("--breaker-failures 0").breaker_failures, 0);
+    for value in ["-1", "1.5", "never", "4294967296"] {
+        assert_mistake(&format!("--breaker-failures={value}"), &["--breaker-failures", value]);
+    }
+}
+
+#[test]
 fn with_a_registry_it_serves_on_for_a_second() {
     assert_eq!(serve("--consul-addr consul:8500").drain_delay, Duration::from_secs(1));
     assert_eq!(serve("--consul-addr consul:8500 --drain-delay 0s").drain_delay, Duration::ZERO);
@@ -462,7 +511,8 @@ fn mistakes_in_the_articles_spellings_are_told_as_they_were_written() {
 #[test]
 fn all_mistakes_are_named_at_once() {
     let environment = [("GREETER_LOG_FORMAT", "xml"), ("GREETER_GRPC_ADDR", "x")];
-    let line = "--http-addr y --what=1 serve --drain-delay 1 --log";
+    let line = "--http-addr y --what=1 serve --drain-delay 1 --rate-limit 1 --concurrency-limit=0 \
+                --breaker-failures x --log";
     let said = read_in(line, &environment).unwrap_err();
     let text = said.to_string();
     for part in [
@@ -472,11 +522,14 @@ fn all_mistakes_are_named_at_once() {
         "there is no flag --what",
         "\"serve\" is neither a flag nor a command",
         "--drain-delay \"1\"",
+        "--rate-limit \"1\"",
+        "--concurrency-limit \"0\"",
+        "--breaker-failures \"x\"",
         "--log needs a value: FILTER",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
-    assert_eq!(said.lines().len(), 7, "{text}");
+    assert_eq!(said.lines().len(), 10, "{text}");
     assert!(text.lines().all(|line| line.starts_with("greeter: ")), "{text}");
     assert!(text.ends_with("greeter: see greeter --help\n"), "{text}");
 }
@@ -533,6 +586,9 @@ fn an_empty_value_is_a_mistake_and_not_the_default() {
         "service-name",
         "log-format",
         "basic-htpasswd",
+        "rate-limit",
+        "concurrency-limit",
+        "breaker-failures",
     ] {
         assert_mistake(&format!("--{flag}="), &[flag]);
     }
@@ -562,9 +618,37 @@ fn call_takes_where_and_whom() {
     ] {
         assert_eq!(
             call(line),
-            Call { target, name: "Ada".to_owned(), token: None, timeout },
+            Call {
+                target,
+                name: "Ada".to_owned(),
+                token: None,
+                timeout,
+                count: 1,
+                rate_limit: None,
+                breaker_failures: 5,
+            },
             "{line}"
         );
+    }
+}
+
+#[test]
+fn call_has_a_count_a_rate_and_a_breaker_of_its_own() {
+    let line = "call --count 30 --rate-limit 10/s --breaker-failures 0 http://a:1 Ada";
+    let Call { count, rate_limit, breaker_failures, .. } = call(line);
+    assert_eq!((count, breaker_failures), (30, 0));
+    assert_eq!(rate_limit, Some(Rate::per_second(10)));
+    assert_mistake("call --count 0 http://a:1 Ada", &["--count", "write 1 or more"]);
+    assert_mistake("call --count many http://a:1 Ada", &["--count", "whole number"]);
+    assert_mistake("call --rate-limit 1 http://a:1 Ada", &["--rate-limit", "100/s"]);
+    assert_mistake("call --concurrency-limit 1 http://a:1 Ada", &["is a flag of another command"]);
+    assert_mistake("--count 1", &["--count is a flag of another command"]);
+    // What is said to a server is not said to those who call from beside it.
+    match read_in("call http://a:1 Ada", &ENVIRONMENT[10..13]) {
+        Ok(Command::Call(call)) => {
+            assert_eq!((call.rate_limit, call.breaker_failures), (None, 5));
+        }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -770,6 +854,10 @@ fn help_of_call_names_its_flags_and_not_those_of_serve() {
         "--timeout",
         "GREETER_TIMEOUT",
         "GREETER_TOKEN",
+        "--count",
+        "--rate-limit",
+        "--breaker-failures",
+        "[default: 1]",
         "--consul-addr",
         "--service-name",
         "[default: 5s]",
@@ -815,10 +903,10 @@ proptest::proptest! {
             prop_oneof![
                 "(call|serve|watch|token|--|Ada|https?://a:1|grpc://\\[::1\\]:1)",
                 "--?[a-z.-]{0,12}(=.{0,12})?",
-                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay|tags|metadata|dns|file|jwt-jwks|jwt-issuer|jwt-audience|basic-htpasswd|scope|lifetime|out)",
+                "--?(http-addr|http.addr|http.port|consul.addr|consul.port|log|drain-delay|tags|metadata|dns|file|jwt-jwks|jwt-issuer|jwt-audience|basic-htpasswd|rate-limit|concurrency-limit|breaker-failures|count|scope|lifetime|out)",
                 ".{0,16}",
                 "\\[?[0-9a-f:.]{0,12}\\]?:[0-9]{0,6}",
-                "[0-9]{0,12}(ms|s|m)?",
+                "[0-9]{0,12}(ms|s|m|/s|/m|/h)?",
             ],
             0..8,
         ),

@@ -4,6 +4,7 @@
 
 use greeter::{
     endpoints::endpoints,
+    entry::Entry,
     pb::{GreetingRequest, GreetingResponse, GreetingsRequest, greeter_client::GreeterClient},
     service::Greeter,
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS, routes},
@@ -35,7 +36,7 @@ fn serving() -> (Routes, watch::Sender<bool>) {
 fn measured(metrics: Prometheus) -> (Routes, watch::Sender<bool>) {
     let (ready, readiness) = watch::channel(true);
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics, None);
+    let endpoints = endpoints(Greeter, readiness.clone(), circuit, metrics, Entry::default());
     (routes(endpoints, readiness).unwrap(), ready)
 }
 

@@ -10,6 +10,7 @@ use agent::Fake;
 use greeter::{
     auth::Gate,
     discovery::{deregister, register},
+    entry::Entry,
     hooks::{grpc, http, registered, watched},
     registry::{Consul, Registry},
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
@@ -39,7 +40,7 @@ fn a_request_over_http_has_an_id_and_is_measured_by_its_route() {
     let metrics = Prometheus::new();
     let headers = HeaderMap::new();
     let call = Call::new(Protocol::Http, "GET", &headers).route(Some("/greeting"));
-    let extensions = seen(&http(&metrics, &Gate::default()), &call);
+    let extensions = seen(&http(&metrics, &Gate::default(), &Entry::default()), &call);
     assert!(extensions.get::<RequestId>().is_some());
     let page = metrics.render();
     let count = "http_server_request_duration_seconds_count{";
@@ -51,7 +52,7 @@ fn a_request_over_http_has_an_id_and_is_measured_by_its_route() {
 fn a_request_over_grpc_has_an_id_and_is_measured_by_its_method_if_that_is_ours() {
     let metrics = Prometheus::new();
     let headers = HeaderMap::new();
-    let hook = grpc(&metrics, &Gate::default());
+    let hook = grpc(&metrics, &Gate::default(), &Entry::default());
     let ours = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
     for method in ours.into_iter().chain(["made.Up/ByACaller"]) {
         let extensions = seen(&hook, &Call::new(Protocol::Grpc, method, &headers));

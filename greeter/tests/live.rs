@@ -13,6 +13,8 @@ mod curl;
 mod forger;
 #[path = "live/life.rs"]
 mod life;
+#[path = "live/limits.rs"]
+mod limits;
 #[path = "live/process.rs"]
 mod process;
 #[path = "live/python.rs"]

@@ -8,6 +8,7 @@ mod quiet;
 use axum::{Router, body::Body};
 use greeter::{
     endpoints::{Hello, endpoints},
+    entry::Entry,
     hooks::watched,
     log::{AccessLog, Format, calls, failed, registration, subscriber},
     service::{self, Service},
@@ -145,7 +146,10 @@ fn serving() -> Router {
     let circuit = Circuit::new("greeting", Limits::default());
     // Nobody chats over HTTP.
     let endpoints = endpoints::<_, Empty<Result<Hello, Infallible>>, _>;
-    router(endpoints(Chatty, readiness, circuit, metrics, None), &(RequestIds, AccessLog))
+    router(
+        endpoints(Chatty, readiness, circuit, metrics, Entry::default()),
+        &(RequestIds, AccessLog),
+    )
 }
 
 /// A runtime whose clock stands still while there is work.

@@ -122,10 +122,22 @@ async fn ask(address: SocketAddr, target: &str) -> String {
 }
 
 async fn called(target: &str) -> Result<String, BoxError> {
-    match parse(["call", target, "Ada"], |_| None) {
-        Ok(Command::Call(flags)) => timeout(LIMIT, call(flags)).await.unwrap(),
-        other => panic!("{other:?}"),
-    }
+    called_by(&[target, "Ada"]).await
+}
+
+/// What the one call comes to that the flags ask for.
+async fn called_by(args: &[&str]) -> Result<String, BoxError> {
+    let Ok(Command::Call(flags)) = parse([&["call"], args].concat(), |_| None) else {
+        panic!("{args:?}")
+    };
+    let mut told = Vec::new();
+    let tell = |greeting| {
+        told.push(greeting);
+        Ok(())
+    };
+    timeout(LIMIT, call(flags, tell)).await.unwrap()?;
+    assert_eq!(told.len(), 1);
+    told.remove(0)
 }
 
 /// An address at which nothing listens.
@@ -340,23 +352,19 @@ async fn a_call_shows_its_token_over_both() {
     let ports = Ports::bind(&flags, &mut Sockets::from_env()).await.unwrap();
     let running = begin(flags, Ports { gate, ..ports }).await;
     let Addresses { http, grpc, .. } = running.addresses;
-    let called = async |args: &[&str]| match parse([&["call"], args].concat(), |_| None) {
-        Ok(Command::Call(flags)) => timeout(LIMIT, call(flags)).await.unwrap(),
-        other => panic!("{other:?}"),
-    };
     for target in [format!("http://{http}"), format!("grpc://{grpc}")] {
         for shown in [&token, &format!("@{}", path("token"))] {
-            let greeting = called(&[&target, "Ada", "--token", shown]).await.unwrap();
+            let greeting = called_by(&[&target, "Ada", "--token", shown]).await.unwrap();
             assert_eq!(greeting, "Hello, Ada!", "{target}");
         }
-        let said = Report(&*called(&[&target, "Ada"]).await.unwrap_err()).to_string();
+        let said = Report(&*called_by(&[&target, "Ada"]).await.unwrap_err()).to_string();
         assert!(said.contains("credentials are needed"), "{target}: {said}");
         let said =
-            Report(&*called(&[&target, "Ada", "--token", "x"]).await.unwrap_err()).to_string();
+            Report(&*called_by(&[&target, "Ada", "--token", "x"]).await.unwrap_err()).to_string();
         assert!(said.contains("credentials"), "{target}: {said}");
         for (name, what) in [("nowhere", "No such file"), ("jwks", "not a bearer token")] {
             let file = format!("@{}", path(name));
-            let error = called(&[&target, "Ada", "--token", &file]).await.unwrap_err();
+            let error = called_by(&[&target, "Ada", "--token", &file]).await.unwrap_err();
             let said = Report(&*error).to_string();
             assert!(
                 said.contains(name) && said.contains("--token") && said.contains(what),

@@ -21,7 +21,7 @@ use greeter::{
     service::LONGEST_NAME,
 };
 use hyper_util::rt::TokioIo;
-use kit_endpoint::Request;
+use kit_endpoint::{Fault, Kind, Request};
 use kit_run::Signal;
 use kit_serve::{Listener, Peer};
 use kit_transport::Report;
@@ -324,6 +324,24 @@ async fn an_output_that_fails_stops_it_before_anybody_is_told_of_it() {
     }
     sleep(Duration::from_mins(1)).await;
     assert_eq!(agent.tried(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_flags_limit_is_limited_over_both_and_health_is_not() {
+    let running = start(&["--rate-limit", "2/m", "--concurrency-limit", "adaptive"]).await;
+    assert!(running.http.ask("/greeting?name=Ada").await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(running.grpc.greeting().await.unwrap(), "Hello, Ada!");
+    let refused = running.http.ask("/greeting?name=Ada").await;
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    assert!(refused.contains("retry-after: 30\r\n"), "{refused}");
+    let error = running.grpc.greeting().await.unwrap_err();
+    let fault = error.downcast_ref::<kit_transport_grpc::CallError>().unwrap();
+    assert_eq!(fault.kind(), Kind::ResourceExhausted);
+    assert!(running.http.ask("/health").await.starts_with("HTTP/1.1 200 "));
+    let page = running.debug.ask("/metrics").await;
+    assert!(page.contains(r#"concurrency_limit_admitted_total{limiter="greeting"} 2"#), "{page}");
+    running.signal(Signal::Terminate);
+    running.end().await.unwrap();
 }
 
 // ===== registry =====

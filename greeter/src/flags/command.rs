@@ -4,13 +4,14 @@ use super::{
     At, Call, Jwt, Listen, Place, Serve, Source, Target, Tls, Token, Watch,
     reader::Reader,
     table::{
-        BASIC_HTPASSWD, DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE,
-        JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, READY_WHEN, SCOPE, SERVICE,
-        SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
+        BASIC_HTPASSWD, BREAKER_FAILURES, CALL_FAILURES, CALL_RATE, CONCURRENCY_LIMIT, COUNT, DNS,
+        DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE, JWT_ISSUER, JWT_JWKS,
+        LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, RATE_LIMIT, READY_WHEN, SCOPE, SERVICE, SHOWN,
+        SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
     },
     value::{
-        duration, jwks, listen, metadata, name_server, path, ready_when, service_name, shown, tags,
-        target_of, text,
+        concurrency, count, duration, jwks, listen, metadata, name_server, number, path, rate,
+        ready_when, service_name, shown, tags, target_of, text,
     },
 };
 use std::time::Duration;
@@ -38,6 +39,9 @@ impl Reader<'_> {
         let tls = self.tls();
         let jwt = self.jwt();
         let htpasswd = self.value(&BASIC_HTPASSWD, path);
+        let rate_limit = self.value(&RATE_LIMIT, rate);
+        let concurrency_limit = self.value(&CONCURRENCY_LIMIT, concurrency);
+        let breaker_failures = self.value(&BREAKER_FAILURES, number);
         let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let advertise = self.advertise();
@@ -69,6 +73,9 @@ impl Reader<'_> {
             tls,
             jwt,
             htpasswd,
+            rate_limit,
+            concurrency_limit,
+            breaker_failures: breaker_failures?,
             registry,
             service: service?,
             advertise,
@@ -87,6 +94,9 @@ impl Reader<'_> {
         let registry = self.registry();
         let service = self.value(&SERVICE, service_name);
         let timeout = self.value(&TIMEOUT, duration);
+        let count = self.value(&COUNT, count);
+        let rate_limit = self.value(&CALL_RATE, rate);
+        let breaker_failures = self.value(&CALL_FAILURES, number);
         // Said apart, as a mistake names what it is in.
         let token = self.value(&SHOWN, |value| Ok(shown(value))).transpose();
         if let Err(why) = &token {
@@ -113,7 +123,15 @@ impl Reader<'_> {
                 (None, String::new())
             }
         };
-        Some(Call { target: target?, name, token, timeout: timeout? })
+        Some(Call {
+            target: target?,
+            name,
+            token,
+            timeout: timeout?,
+            count: count?,
+            rate_limit,
+            breaker_failures: breaker_failures?,
+        })
     }
 
     /// What `greeter watch` is told.

@@ -21,7 +21,8 @@ const AFTER: &str = "Commands:
   greeter help                          print this
 
 A flag may have one dash or two, and its value after = or a space. A flag goes before its \
-environment variable, and an empty variable is none. Durations are written 500ms, 20s or 2m.
+environment variable, and an empty variable is none. Durations are written 500ms, 20s or 2m, rates \
+100/s, 6000/m or 100000/h.
 
 Exit codes: 0, it went well; 1, it did not; 2, the flags or the environment are wrong.";
 

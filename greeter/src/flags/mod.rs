@@ -16,6 +16,7 @@ use self::{
 };
 use crate::log::Format;
 use http::{HeaderValue, Uri};
+use kit_limit::rate::Rate;
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 /// What the program is asked to do.
@@ -49,6 +50,13 @@ pub struct Serve {
     pub jwt: Option<Jwt>,
     /// The users, if some get in by name and password.
     pub htpasswd: Option<PathBuf>,
+    /// How many greetings each caller may ask for, if that is limited.
+    pub rate_limit: Option<Rate>,
+    /// How many are worked on at once, if that is limited.
+    pub concurrency_limit: Option<Concurrency>,
+    /// After how many failures in a row greetings are refused for a while; 0 is
+    /// never.
+    pub breaker_failures: u32,
     /// The registry, if the greeter is to be registered.
     pub registry: Option<Place>,
     /// The name under which it is registered.
@@ -69,6 +77,15 @@ pub struct Serve {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+}
+
+/// How many greetings are worked on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concurrency {
+    /// As many as go well.
+    Adaptive,
+    /// So many.
+    Fixed(usize),
 }
 
 /// The files of TLS.
@@ -173,8 +190,15 @@ pub struct Call {
     pub name: String,
     /// What is shown to the greeter, if it asks who calls.
     pub token: Option<Shown>,
-    /// How long the call may take.
+    /// How long each call may take; the first one, with discovery.
     pub timeout: Duration,
+    /// How many calls there are, one after the other.
+    pub count: u32,
+    /// How many calls there are in a time, if they are not to go as fast as they can.
+    pub rate_limit: Option<Rate>,
+    /// After how many failures in a row the greeter is left alone for a while; 0 is
+    /// never.
+    pub breaker_failures: u32,
 }
 
 /// A token to show. Its `Debug` does not.

@@ -87,6 +87,49 @@ pub(super) const BASIC_HTPASSWD: Flag = Flag {
     help: "The users who may ask for a greeting by name and password, as htpasswd -B writes them; \
            read anew when it changes, and at SIGHUP",
 };
+pub(super) const RATE_LIMIT: Flag = Flag {
+    name: "rate-limit",
+    env: Some("GREETER_RATE_LIMIT"),
+    value: "RATE",
+    default: "",
+    help: "How many greetings each caller may ask for, by name where it is known, else by \
+           address: 100/s, 6000/m, 100000/h; the others are refused (429)",
+};
+pub(super) const CONCURRENCY_LIMIT: Flag = Flag {
+    name: "concurrency-limit",
+    env: Some("GREETER_CONCURRENCY_LIMIT"),
+    value: "adaptive|N",
+    default: "",
+    help: "How many greetings are worked on at once: as many as go well, or a number; the others \
+           are refused (503), those first whose x-request-criticality is sheddable",
+};
+pub(super) const BREAKER_FAILURES: Flag = Flag {
+    name: "breaker-failures",
+    env: Some("GREETER_BREAKER_FAILURES"),
+    value: "N",
+    default: "5",
+    help: "After how many failures in a row greetings are refused for a while; 0 is never",
+};
+pub(super) const COUNT: Flag = Flag {
+    name: "count",
+    env: None,
+    value: "N",
+    default: "1",
+    help: "How many greetings to ask for, one after the other",
+};
+/// As [`RATE_LIMIT`] and [`BREAKER_FAILURES`], for calls; without a variable, for a
+/// server's is not meant for those who call from beside it.
+pub(super) const CALL_RATE: Flag = Flag {
+    env: None,
+    help: "How many of them to ask for in a time, evenly: 10/s, 600/m, 36000/h; by default as \
+           many as there are answers",
+    ..RATE_LIMIT
+};
+pub(super) const CALL_FAILURES: Flag = Flag {
+    env: None,
+    help: "After how many failures in a row the greeter is left alone for a while; 0 is never",
+    ..BREAKER_FAILURES
+};
 pub(super) const OUT: Flag = Flag {
     name: "out",
     env: None,
@@ -221,7 +264,7 @@ pub(super) const TIMEOUT: Flag = Flag {
     env: Some("GREETER_TIMEOUT"),
     value: "DURATION",
     default: "5s",
-    help: "How long the call may take, discovery and retries included",
+    help: "How long each call may take, retries included; the first one, discovery too",
 };
 
 pub(super) const SHOWN: Flag = Flag {
@@ -245,6 +288,9 @@ pub(super) const SERVE: &[&Flag] = &[
     &JWT_ISSUER,
     &JWT_AUDIENCE,
     &BASIC_HTPASSWD,
+    &RATE_LIMIT,
+    &CONCURRENCY_LIMIT,
+    &BREAKER_FAILURES,
     &CONSUL,
     #[cfg(feature = "etcd")]
     &ETCD,
@@ -272,6 +318,9 @@ pub(super) const CALL: &[&Flag] = &[
     &SERVICE,
     &SHOWN,
     &TIMEOUT,
+    &COUNT,
+    &CALL_RATE,
+    &CALL_FAILURES,
     &OLD[3],
     &OLD[4],
 ];

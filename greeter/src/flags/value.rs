@@ -1,9 +1,10 @@
 //! The values of flags: how each is written, and what is said of one that is
 //! not.
 
-use super::{At, Jwks, Listen, ReadyWhen, Shown, Target};
+use super::{At, Concurrency, Jwks, Listen, ReadyWhen, Shown, Target};
 use http::Uri;
 use kit_auth::{client::bearer, jwt};
+use kit_limit::rate::Rate;
 use kit_sd::Address;
 use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
@@ -60,6 +61,38 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
     };
     let number: u32 = number.parse().map_err(|_| "the number is too large or missing")?;
     Ok(Duration::from_millis(u64::from(number) * millis))
+}
+
+pub(super) fn number(value: &str) -> Result<u32, String> {
+    value.parse().map_err(|_| format!("write a whole number up to {}", u32::MAX))
+}
+
+pub(super) fn count(value: &str) -> Result<u32, String> {
+    match number(value)? {
+        0 => Err("write 1 or more".to_owned()),
+        count => Ok(count),
+    }
+}
+
+/// So many in a second, a minute or an hour.
+pub(super) fn rate(value: &str) -> Result<Rate, String> {
+    let hint = "write a number and s, m or h: 100/s, 6000/m, 100000/h";
+    let (number, unit) = value.split_once('/').ok_or(hint)?;
+    let rate = match unit {
+        "s" => Rate::per_second,
+        "m" => Rate::per_minute,
+        "h" => Rate::per_hour,
+        _ => return Err(hint.to_owned()),
+    };
+    count(number).map(rate)
+}
+
+pub(super) fn concurrency(value: &str) -> Result<Concurrency, String> {
+    match value.parse() {
+        _ if value == "adaptive" => Ok(Concurrency::Adaptive),
+        Ok(most @ 1..) => Ok(Concurrency::Fixed(most)),
+        _ => Err("write adaptive, or a whole number from 1 on".to_owned()),
+    }
 }
 
 pub(super) fn target_of(value: &str) -> Result<Target, String> {

@@ -4,6 +4,7 @@ use crate::{Counts, GONE_AWAY, LIMIT, SECOND, chain};
 use axum::Router;
 use greeter::{
     endpoints::endpoints,
+    entry::Entry,
     pb::{GreetingRequest, GreetingResponse, greeter_client::GreeterClient},
     service::Greeter,
     transport::grpc,
@@ -33,7 +34,8 @@ const GREETINGS: u32 = 50;
 pub(crate) fn router() -> Result<Router, BoxError> {
     let (_, ready) = watch::channel(true);
     let circuit = Circuit::new("greeting", Limits::default());
-    let endpoints = endpoints(Greeter, ready.clone(), circuit, Prometheus::new(), None);
+    let (metrics, entry) = (Prometheus::new(), Entry::default());
+    let endpoints = endpoints(Greeter, ready.clone(), circuit, metrics, entry);
     Ok(grpc::routes(endpoints, ready)?.into_axum_router())
 }
 

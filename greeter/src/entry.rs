@@ -1,0 +1,133 @@
+//! What a greeting passes first: who asks, how often, and how many at once; and
+//! the circuit that refuses it while the service fails.
+//!
+//! Without flags everybody gets in. Health, reflection and the debug port stay
+//! outside of it: what asks there is to be told also while there is too much to do.
+
+use crate::{
+    auth::{Caller, Callers, Gate},
+    flags::{Concurrency, Serve},
+    log,
+};
+use kit_auth::AuthLayer;
+use kit_breaker::{Circuit, Limits};
+use kit_endpoint::{Peer, Request};
+use kit_limit::{
+    concurrency::{ByCriticality, ConcurrencyLimitLayer, Fixed, Gradient2, Limiter},
+    rate::{By, KeyOf, KeyedRateLimit, RateLimitLayer},
+};
+use kit_metrics::Prometheus;
+use kit_transport::Propagation;
+use std::net::IpAddr;
+use tower::{
+    Layer,
+    layer::util::Identity,
+    util::{Either, option_layer},
+};
+
+/// How many callers there is room for who ask at the same time.
+const CALLERS: usize = 10_000;
+
+/// What begins the key of who has no name: a name is UTF-8, which has no such byte.
+const NAMELESS: u8 = 0xFF;
+
+/// Lets a call in to an endpoint, or refuses it: by who asks first, then by how
+/// often they do, and then by how many are let in already. By default it lets
+/// everything in.
+#[derive(Debug, Clone)]
+pub struct Entry(Layers);
+
+type Layers = (
+    Optional<AuthLayer<Callers>>,
+    Optional<RateLimitLayer<By<[u8], Asker>>>,
+    Optional<ConcurrencyLimitLayer<ByCriticality>>,
+);
+type Optional<L> = Either<L, Identity>;
+
+/// Who asks: the name under which they were let in, else the address that they
+/// come from. All others are one.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker;
+
+/// Makes what the flags say, and measures it.
+#[must_use]
+pub fn open(flags: &Serve, gate: &Gate, metrics: &Prometheus) -> (Entry, Circuit) {
+    let rate = flags.rate_limit.map(|rate| KeyedRateLimit::new("per-caller", rate, CALLERS));
+    let limiter = flags.concurrency_limit.map(|limit| match limit {
+        Concurrency::Adaptive => Limiter::new("greeting", Gradient2::default()),
+        Concurrency::Fixed(most) => Limiter::new("greeting", Fixed::new(most)),
+    });
+    let limits = Limits::default().failures(flags.breaker_failures);
+    let circuit = Circuit::builder("greeting", limits);
+    let circuit = circuit.on_change(|change| log::circuit("greeting", change)).build();
+    rate.iter().cloned().for_each(|rate| metrics.collect(rate));
+    limiter.iter().cloned().for_each(|limiter| metrics.collect(limiter));
+    metrics.collect(circuit.clone());
+    (Entry::new(gate.layer(), rate, limiter), circuit)
+}
+
+// ===== impl Entry =====
+
+impl Entry {
+    /// Lets those in whom `auth` knows, each as often as `rate` says, and no more
+    /// at once than `limiter` does, the less critical the fewer.
+    #[must_use]
+    pub fn new(
+        auth: Option<AuthLayer<Callers>>,
+        rate: Option<KeyedRateLimit<[u8]>>,
+        limiter: Option<Limiter>,
+    ) -> Self {
+        let rate = rate.map(|rate| RateLimitLayer::by(rate, Asker));
+        let limiter = limiter.map(ConcurrencyLimitLayer::shared);
+        let limiter = limiter.map(ConcurrencyLimitLayer::by_criticality);
+        Self((option_layer(auth), option_layer(rate), option_layer(limiter)))
+    }
+
+    /// Returns what reads how critical a request is, if that makes a difference.
+    #[must_use]
+    pub fn hook(&self) -> Option<Propagation> {
+        let (.., limiter) = &self.0;
+        matches!(limiter, Either::Left(_)).then(Propagation::new)
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::new(None, None, None)
+    }
+}
+
+impl<S> Layer<S> for Entry {
+    type Service = <Layers as Layer<S>>::Service;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.0.layer(inner)
+    }
+}
+
+// ===== impl Asker =====
+
+impl<'a, T> KeyOf<'a, Request<T>, [u8]> for Asker {
+    fn with<R>(&self, request: &'a Request<T>, with: impl FnOnce(&[u8]) -> R) -> R {
+        let extensions = request.extensions();
+        let addr = extensions.get().and_then(Peer::addr);
+        match (extensions.get().and_then(Caller::name), addr) {
+            (Some(name), _) => with(name.as_bytes()),
+            (None, Some(addr)) => {
+                let mut key = [NAMELESS; 17];
+                key[1..].copy_from_slice(&octets(addr.ip()));
+                with(&key)
+            }
+            (None, None) => with(&[NAMELESS]),
+        }
+    }
+}
+
+/// A socket for both versions shows IPv4 peers as mapped addresses, which are the
+/// same callers.
+const fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
