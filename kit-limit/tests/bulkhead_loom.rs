@@ -148,6 +148,19 @@ fn nobody_comes_in_past_those_who_wait() {
 }
 
 #[test]
+fn nobody_takes_a_new_place_from_those_who_wait() {
+    loom::model(|| {
+        let (door, key) = waited_for();
+        let newcomer = spawn(&door, Door::enter);
+        door.resize(2, Instant::now());
+        assert!(!newcomer.join().unwrap());
+        let (_, waker) = counter();
+        assert_eq!(door.poll(key, &waker), Poll::Ready(Turn::Come));
+        assert_eq!((door.inside(), door.waiting()), (2, 0));
+    });
+}
+
+#[test]
 fn two_who_leave_let_two_in() {
     loom::model(|| {
         let door = Arc::new(Door::new(2));

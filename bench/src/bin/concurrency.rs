@@ -47,7 +47,7 @@ fn main() -> Result<(), BoxError> {
         "partition" => {
             let partitions = Partitions::new([("batch", 0.3), ("live", 0.7)])?;
             let limiter = Limiter::partitioned("bench", Gradient2::default(), partitions);
-            let by = |request: &u64| if request % 2 == 0 { "live" } else { "batch" };
+            let by = |request: &u64| if request.is_multiple_of(2) { "live" } else { "batch" };
             measured(limit(limiter).by_partition(by).layer(AtOnce), &how)
         }
         "bulkhead" => {

@@ -68,9 +68,11 @@
 //!
 //! On a server outside of all that does work and inside of metrics, which shall see
 //! refusals; what is refused costs almost nothing, so nothing goes before it that
-//! costs more. A deadline goes inside, so that what times out is dropped. On a
-//! client one for each instance, within the balancer: a refusal is
-//! [`refused`](kit_endpoint::Fault::refused) and may go elsewhere. Not around a
+//! costs more. A deadline outside of it drops the calls that it overtakes, which
+//! then show nothing; one inside makes failures of them, of which the limit hears:
+//! with [`Aimd`] have one there, or set its [`timeout`](Aimd::timeout) below the
+//! deadline. On a client one limit for each instance, within the balancer: a refusal
+//! is [`refused`](kit_endpoint::Fault::refused) and may go elsewhere. Not around a
 //! service that lets its callers wait for readiness (tower's `ConcurrencyLimit`,
 //! `Buffer`): those who wait there are not in flight here.
 //!
