@@ -50,6 +50,18 @@ struct Shared {
     refused: AtomicU64,
 }
 
+/// What would be lost with a circuit.
+#[cfg(feature = "keyed")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Idleness {
+    /// Nothing: a new one would be the same.
+    New,
+    /// What it learnt, from calls of which none is on its way.
+    Left,
+    /// It is needed.
+    Busy,
+}
+
 type Heard = Box<dyn Fn(&Change) + Send + Sync>;
 
 // ===== impl CircuitBuilder =====
@@ -178,8 +190,9 @@ impl Circuit {
         self.force(State::ForcedClosed, Pass::Free);
     }
 
-    /// Lets everything through and counts, but opens for nothing, until
-    /// [`reset`](Self::reset) or another word: to see what limits would do.
+    /// Lets everything through and counts what [`tally`](Self::tally) shows, but opens
+    /// for nothing, until [`reset`](Self::reset) or another word: to see what a rate
+    /// would come to. Failures in a row are not counted.
     pub fn metrics_only(&self) {
         self.force(State::MetricsOnly, Pass::Counted);
     }
@@ -204,21 +217,48 @@ impl Circuit {
         let (entry, change) = control.enter(&self.shared.limits);
         let era = self.shared.gate.look().0;
         drop(control);
+        if matches!(&change, Some(change) if change.to == State::Open) {
+            self.shared.opened.fetch_add(1, Ordering::Relaxed);
+        }
         self.tell(change);
         match entry {
             Entry::Probe(probing) => Ok(Permit::probe(self.clone(), era, probing)),
             Entry::Again => Ok(Permit::new(self.clone(), era)),
-            Entry::Refused(retry_after) => {
-                self.shared.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Open { retry_after })
-            }
+            Entry::Refused(retry_after) => Err(Open { retry_after }),
         }
     }
 
-    /// Says whether it is as a new one would be, but for the calls that passed.
+    /// Says whether a call that was let in then, as this probe if it is one, would
+    /// be let in still.
+    #[inline]
+    pub(crate) fn admits(&self, era: u32, probing: u32) -> bool {
+        match self.shared.gate.look() {
+            (_, Pass::Shut) => probing != 0 && self.control().is_probing(probing),
+            (now, _) => now == era && probing == 0,
+        }
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn count_refused(&self) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says what would be lost with it: nobody holds it, and it is as a new one
+    /// would be, or at least nobody waits for it to open.
     #[cfg(feature = "keyed")]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.shared.gate.look().1 == Pass::Judged(0)
+    pub(crate) fn idleness(&self) -> Idleness {
+        if Arc::strong_count(&self.shared) > 1 {
+            return Idleness::Busy;
+        }
+        match self.shared.gate.look() {
+            (era, Pass::Judged(failures)) => {
+                let tally = self.shared.calls.tally(era);
+                let is_new = failures == 0 && tally.failures == 0 && tally.slow == 0;
+                if is_new { Idleness::New } else { Idleness::Left }
+            }
+            (_, Pass::Shut) if self.control().is_left() => Idleness::Left,
+            _ => Idleness::Busy,
+        }
     }
 
     /// Says when a call begins, if it has to be known.
@@ -301,6 +341,16 @@ impl Circuit {
         if control.state != State::Closed || self.shared.gate.look().0 != era {
             return;
         }
+        // A rate was read while others counted: it has to be so still.
+        let Shared { limits, calls, .. } = &*self.shared;
+        let holds = match reason {
+            Reason::FailureRate(_) => limits.is_failing(calls.tally(era)),
+            Reason::SlowRate(_) => limits.is_slow(calls.tally(era)),
+            _ => true,
+        };
+        if !holds {
+            return;
+        }
         let change = control.open(&self.shared.limits, reason, hint);
         self.shared.gate.set(era, Pass::Shut);
         self.shared.opened.fetch_add(1, Ordering::Relaxed);
@@ -348,16 +398,16 @@ impl Circuit {
     /// Says what changed, to whom wants to hear it; not under the lock.
     fn tell(&self, change: Option<Change>) {
         let Some(change) = change else { return };
-        if let Some(heard) = &self.shared.heard {
-            heard(&change);
-        }
         self.shared.changes.send_if_modified(|last| {
             let later = change.number > last.number;
             if later {
-                *last = change;
+                last.clone_from(&change);
             }
             later
         });
+        if let Some(heard) = &self.shared.heard {
+            heard(&change);
+        }
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {

@@ -72,15 +72,31 @@ impl Control {
                 self.since = Instant::now();
                 (Entry::Probe(self.probing), None)
             }
-            State::HalfOpen if self.since.elapsed() >= limits.probe_patience() => {
+            State::HalfOpen if limits.is_lost(self.since.elapsed()) => {
                 let change = self.open(limits, Reason::ProbeLost, None);
                 (Entry::Refused(Some(self.open_for)), Some(change))
             }
-            // How long the probes take nobody knows; this is what their failure
-            // adds at least.
-            State::HalfOpen => (Entry::Refused(Some(self.open_for)), None),
+            // How long the probes take nobody knows, but that they may succeed.
+            State::HalfOpen => {
+                (Entry::Refused(Some(self.open_for.min(limits.first_cooldown()))), None)
+            }
             State::ForcedOpen => (Entry::Refused(None), None),
             State::Closed | State::ForcedClosed | State::MetricsOnly => (Entry::Again, None),
+        }
+    }
+
+    /// Says whether it waits for what this probing shows.
+    pub(crate) fn is_probing(&self, probing: u32) -> bool {
+        self.state == State::HalfOpen && self.probing == probing
+    }
+
+    /// Says whether nobody came to probe it, though somebody could.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_left(&self) -> bool {
+        match self.state {
+            State::Open => self.since.elapsed() >= self.open_for,
+            State::HalfOpen => true,
+            _ => false,
         }
     }
 

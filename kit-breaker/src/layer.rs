@@ -50,7 +50,8 @@ impl<C, R, U> BreakerLayer<C, R, U> {
         BreakerLayer { circuit, classify, refuse, until }
     }
 
-    /// Judges a reply that is a stream when the stream ends.
+    /// Judges a reply that is a stream when the stream ends. A probe is open until
+    /// then: see [`Limits::patience`](crate::Limits::patience).
     #[must_use]
     pub fn streaming(self) -> BreakerLayer<C, R, UntilStreamEnd> {
         let Self { circuit, classify, refuse, .. } = self;

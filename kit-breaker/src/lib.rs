@@ -17,7 +17,8 @@
 //! What a call shows, a [`Classify`] says. By default a failure is a fault of the
 //! service: five bad requests of one caller do not open the circuit for all. A
 //! refusal from further inside and a call that is dropped show nothing, and a
-//! probe that shows nothing gives its place back. A panic is a failure.
+//! probe that shows nothing gives its place back. A panic of the service is a
+//! failure; one of a stream that it replied with shows nothing.
 //!
 //! ```
 //! use kit_breaker::{AnyError, BreakerLayer, Circuit, Limits, Open, State};
@@ -59,8 +60,8 @@
 //!
 //! # What it costs
 //!
-//! While it is closed a call reads one word and writes none, for failures in a
-//! row; a rate adds a place in a ring; a window of time one reading of the clock;
+//! While it is closed a call holds the circuit and reads one word of it, for
+//! failures in a row; a rate adds a place in a ring; a window of time one reading of the clock;
 //! slow calls two. No lock, no allocation.
 //!
 //! # Beside it
@@ -84,7 +85,9 @@
 //! the admission and then asks the inner service; `call` spends it, and a drop
 //! gives it back. The circuit is shared by clones, the admission belongs to
 //! one handle: one that was polled ready while half-open and then idles keeps
-//! the probe's place, so call what you polled, or drop it.
+//! the probe's place, so call what you polled, or drop it. A handle that waits for
+//! the inner service hears that the circuit opened when it is polled next; its
+//! waker is the inner service's.
 //!
 //! # Services that are not ours
 //!

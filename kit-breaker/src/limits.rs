@@ -66,9 +66,9 @@ const BUCKET: Duration = Duration::from_millis(10);
 // ===== impl Limits =====
 
 impl Limits {
-    /// Returns what Hystrix does by default: more than half of at least 20 calls
-    /// failed within 10 s; open for 5 s, always; one probe. (It counts time-outs
-    /// of its own, of 1 s: put a deadline inside.)
+    /// Returns what Hystrix does by default: half or more of at least 20 calls failed
+    /// within 10 s; open for 5 s, whatever the service asks for; one probe. (It
+    /// counts time-outs of its own, of 1 s: put a deadline inside.)
     #[must_use]
     pub fn hystrix() -> Self {
         let open = Duration::from_secs(5);
@@ -79,14 +79,17 @@ impl Limits {
             .min_calls(20)
             .cooldown(open, open)
             .jitter(0.0)
+            .retry_after(Duration::ZERO)
     }
 
     /// Returns what gobreaker does by default, and with it Go kit: more than five
-    /// consecutive failures; open for a minute, always; one probe.
+    /// consecutive failures; open for a minute, whatever the service asks for; one
+    /// probe.
     #[must_use]
     pub fn gobreaker() -> Self {
         let open = Duration::from_mins(1);
-        Self::default().failures(6).cooldown(open, open).jitter(0.0)
+        let limits = Self::default().failures(6).cooldown(open, open);
+        limits.jitter(0.0).retry_after(Duration::ZERO)
     }
 
     /// Opens after so many failures in a row; 0 is never. 5 by default.
@@ -106,7 +109,8 @@ impl Limits {
     }
 
     /// Opens when this part of the window's calls, or more, took `slow` or
-    /// longer, well or not. Off by default, and at a rate of 0 or of what is no
+    /// longer, well or not; a reply that is judged when its stream ends takes until
+    /// then. Off by default, and at a rate of 0 or of what is no
     /// number; above 1 is 1. It costs two readings of the clock a call.
     #[must_use]
     pub const fn slow_calls(mut self, slow: Duration, rate: f64) -> Self {
@@ -130,9 +134,9 @@ impl Limits {
         self
     }
 
-    /// Stays open for `first`, twice as long each time that a probe fails, and
-    /// never longer than `most` (or `first`, if that is longer). From a second to
-    /// a minute by default.
+    /// Stays open for `first`, twice as long each time that a probe fails, up to
+    /// `most` (or `first`, if that is longer); the [jitter](Self::jitter) comes on
+    /// top. From a second to a minute by default.
     #[must_use]
     pub const fn cooldown(mut self, first: Duration, most: Duration) -> Self {
         self.cooldown = first;
@@ -173,7 +177,9 @@ impl Limits {
     }
 
     /// Takes probes for failed that have no result after so long, so that none
-    /// can hold the circuit half-open for ever. A minute by default.
+    /// can hold the circuit half-open for ever. A minute by default; zero waits for
+    /// ever. Where replies are streams that are judged when they end, it must be
+    /// longer than a stream lasts.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -237,8 +243,13 @@ impl Limits {
         self.probes
     }
 
-    pub(crate) const fn probe_patience(&self) -> Duration {
-        self.patience
+    /// Says whether probes that left so long ago are lost.
+    pub(crate) fn is_lost(&self, ago: Duration) -> bool {
+        !self.patience.is_zero() && ago >= self.patience
+    }
+
+    pub(crate) const fn first_cooldown(&self) -> Duration {
+        self.cooldown
     }
 }
 
@@ -264,6 +275,9 @@ impl Default for Limits {
 
 /// So many times as long; what is too long to say is for ever.
 fn scaled(duration: Duration, factor: f64) -> Duration {
+    if duration.is_zero() {
+        return duration;
+    }
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 

@@ -40,6 +40,12 @@ impl Permit {
         Self { circuit, era, held: Held(probing), begun: None }
     }
 
+    /// Says whether the circuit would still let it in.
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        self.circuit.admits(self.era, self.held.0 & !INSIDE)
+    }
+
     /// Starts the clock of the request, if one is needed.
     #[inline]
     pub(crate) fn begin(&mut self) {

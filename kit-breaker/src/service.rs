@@ -44,7 +44,10 @@ where
     type Future = ResponseFuture<S::Future, C, R, U>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if !matches!(self.admission, Some(Ok(_))) {
+        // One that waits for the inner service has to hear that the circuit opened.
+        if !matches!(&self.admission, Some(Ok(permit)) if permit.holds()) {
+            // Gives a place back first, if it had one.
+            self.admission = None;
             self.admission = Some(self.circuit.admit());
         }
         let Some(Ok(permit)) = &mut self.admission else {
@@ -68,7 +71,10 @@ where
                 let reply = permit.during(|| self.inner.call(request));
                 ResponseFuture::sent(reply, permit, self.classify.clone(), until)
             }
-            Err(open) => ResponseFuture::refused(open, self.refuse.clone(), until),
+            Err(open) => {
+                self.circuit.count_refused();
+                ResponseFuture::refused(open, self.refuse.clone(), until)
+            }
         }
     }
 }

@@ -412,3 +412,40 @@ fn everything_can_be_sent_and_shared() {
     check::<Circuit>();
     check::<Open>();
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_the_inner_service_hears_that_the_circuit_opened() {
+    let circuit = Circuit::new("test", limits(1));
+    let layer = BreakerLayer::shared(circuit.clone()).classify(AnyError);
+    let (mut breaker, mut handle): (Breaker, Handle) = mock::spawn_layer(layer);
+    handle.allow(0);
+    assert_pending!(breaker.poll_ready());
+    circuit.force_open();
+    refuse(&mut breaker);
+    circuit.reset();
+    assert_pending!(breaker.poll_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_idled_through_an_outage_is_no_exception() {
+    let (mut breaker, mut handle) = breaker(1);
+    let mut other = breaker.clone();
+    assert_ready_ok!(other.poll_ready());
+    fail(&mut breaker, &mut handle);
+    refuse(&mut other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_refused_counts_once_however_often_it_was_polled_for() {
+    let circuit = Circuit::new("test", limits(1));
+    circuit.force_open();
+    let layer = BreakerLayer::shared(circuit.clone()).classify(AnyError);
+    let (mut breaker, _handle): (Breaker, Handle) = mock::spawn_layer(layer);
+    for _ in 0..5 {
+        assert_ready_ok!(breaker.poll_ready());
+    }
+    refuse(&mut breaker);
+    let mut seen = Seen::default();
+    circuit.inspect(&mut seen);
+    assert!(seen.0[2].ends_with(" 1"), "{:?}", seen.0);
+}

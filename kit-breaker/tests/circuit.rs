@@ -676,6 +676,37 @@ async fn gobreakers_defaults() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn they_listen_to_no_retry_after() {
+    let asks = Judgement::Failure { retry_after: Some(Duration::from_mins(5)) };
+    for (limits, calls, open) in [(Limits::gobreaker(), 6, 60), (Limits::hystrix(), 20, 5)] {
+        let mut test = Test::new(limits);
+        test.calls(asks, calls);
+        assert_eq!(test.refused().retry_after(), Some(Duration::from_secs(open)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_may_be_for_ever() {
+    let mut test = cooled(limits().patience(Duration::ZERO)).await;
+    let probe = test.send().expect("a probe");
+    test.refused();
+    advance(Duration::from_hours(1)).await;
+    test.refused();
+    probe.end(Success);
+    assert_eq!(test.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_without_a_cooldown_stays_so() {
+    let limits = Limits::default().failures(1).cooldown(Duration::ZERO, Duration::from_mins(1));
+    let mut test = Test::new(limits.factor(1e300));
+    for _ in 0..5 {
+        test.call(FAILED);
+    }
+    assert_eq!(test.circuit.last_change().open_for, Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn hystrixs_defaults() {
     let mut test = Test::new(Limits::hystrix());
     test.calls(FAILED, 19);

@@ -81,6 +81,8 @@ async fn an_idle_circuit_gives_way_at_the_bound() {
     keys.sort();
     // All were used since the last look, which had none: b was one too many.
     assert_eq!(keys, ["a", "x1", "x2"]);
+    // Not at once: a look is at all of them.
+    advance(Duration::from_millis(100)).await;
     service.clone().oneshot("b").await.unwrap();
     let mut keys: Vec<_> = circuits.all().into_iter().map(|(key, _)| key).collect();
     keys.sort();
@@ -134,7 +136,7 @@ async fn it_says_how_many_are_open() {
     assert_eq!(
         seen.0,
         [
-            r#"breaker_circuits[("breaker", "test"), ("state", "open")] 2"#,
+            r#"breaker_circuits[("breaker", "test"), ("state", "open")] 3"#,
             r#"breaker_circuits_evicted_total[("breaker", "test")] 0"#,
             r#"breaker_circuits_shared_total[("breaker", "test")] 1"#,
         ]
@@ -171,4 +173,51 @@ async fn a_stream_is_judged_when_it_ends() {
     assert_eq!(circuits.get(&7).state(), State::Closed);
     stream.next().await.unwrap().unwrap_err();
     assert_eq!(circuits.get(&7).state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn circuits_of_what_is_gone_give_way_at_last() {
+    let circuits = Circuits::bounded("test", limits().failures(1), 2);
+    let (service, _) = service(&circuits);
+    for key in ["x1", "x2"] {
+        service.clone().oneshot(key).await.unwrap_err();
+    }
+    // Both are open and in use; then nobody comes to probe them.
+    service.clone().oneshot("a").await.unwrap();
+    advance(OPEN).await;
+    service.clone().oneshot("b").await.unwrap();
+    assert!(circuits.all().iter().any(|(key, _)| key == "b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_held_does_not_give_way() {
+    let circuits = Circuits::bounded("test", limits(), 1);
+    let held = circuits.get("a");
+    for key in ["b", "c"] {
+        drop(circuits.get(key));
+        advance(Duration::from_millis(100)).await;
+    }
+    held.force_open();
+    assert_eq!(circuits.get("a").state(), State::ForcedOpen, "it is the same");
+    circuits.get("a").reset();
+    drop(held);
+    for _ in 0..2 {
+        drop(circuits.get("b"));
+        advance(Duration::from_millis(100)).await;
+    }
+    assert!(circuits.all().iter().any(|(key, _)| key == "b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_failed_in_its_window_is_not_as_a_new_one() {
+    let limits = Limits::default().failures(0).failure_rate(0.5).min_calls(10);
+    let circuits = Circuits::bounded("test", limits, 2);
+    let (service, _) = service(&circuits);
+    service.clone().oneshot("x").await.unwrap_err();
+    service.clone().oneshot("a").await.unwrap();
+    for _ in 0..3 {
+        service.clone().oneshot("b").await.unwrap();
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(circuits.get("x").tally().failures, 1, "it was a that gave way");
 }

@@ -1,4 +1,4 @@
-use crate::{Fault, Kind};
+use crate::{Fault, Kind, refuse::Refused};
 use http::{HeaderMap, StatusCode, header};
 use std::time::Duration;
 
@@ -113,7 +113,8 @@ impl<E> ClassifyEnd<E> for AnyError {
     }
 }
 
-/// Counts errors and 5xx replies: for HTTP services of any kind. 429 is
+/// Counts errors and 5xx replies: for HTTP services of any kind; not those by which a
+/// layer further inside refused, with [`AsHttp`](crate::AsHttp). 429 is
 /// [`Judgement::Overloaded`]; how long to wait is read from `Retry-After` if it
 /// is in seconds (a date is as if there were none: the clocks may differ).
 #[derive(Debug, Clone, Copy, Default)]
@@ -121,12 +122,13 @@ pub struct HttpStatus;
 
 impl<B, E> Classify<http::Response<B>, E> for HttpStatus {
     fn is_failure(&self, result: Result<&http::Response<B>, &E>) -> bool {
-        result.map_or(true, |response| response.status().is_server_error())
+        self.judge(result).is_failure()
     }
 
     fn judge(&self, result: Result<&http::Response<B>, &E>) -> Judgement {
         let Ok(response) = result else { return Judgement::of(true) };
         match response.status() {
+            _ if is_refused(response) => Judgement::Nothing,
             StatusCode::TOO_MANY_REQUESTS => {
                 Judgement::Overloaded { retry_after: retry_after(response.headers()) }
             }
@@ -159,17 +161,14 @@ pub struct GrpcStatus;
 
 impl<B, E> Classify<http::Response<B>, E> for GrpcStatus {
     fn is_failure(&self, result: Result<&http::Response<B>, &E>) -> bool {
-        result.map_or(true, |response| match Kind::from_grpc_status(response.headers()) {
-            Some(status) => status.is_err_and(Kind::is_server),
-            None if response.status().is_success() => false,
-            None => Kind::from_http_status_of_grpc(response.status()).is_server(),
-        })
+        self.judge(result).is_failure()
     }
 
     fn judge(&self, result: Result<&http::Response<B>, &E>) -> Judgement {
         let Ok(response) = result else { return Judgement::of(true) };
         let headers = response.headers();
         match Kind::from_grpc_status(headers) {
+            _ if is_refused(response) => Judgement::Nothing,
             Some(Ok(())) => Judgement::Success,
             Some(Err(kind)) => Judgement::of_kind(kind, pushback(headers)),
             None if response.status().is_success() => Judgement::Success,
@@ -205,6 +204,12 @@ impl<E> ClassifyEnd<E> for GrpcStatus {
             Err(_) => Judgement::of(true),
         }
     }
+}
+
+/// A layer further inside refused it, and said so by
+/// [`AsHttp`](crate::AsHttp) or [`AsGrpc`](crate::AsGrpc).
+fn is_refused<B>(response: &http::Response<B>) -> bool {
+    response.extensions().get::<Refused>().is_some()
 }
 
 /// `Retry-After` in seconds (RFC 9110, section 10.2.3).

@@ -31,6 +31,11 @@ pub trait Refuse<Fact, T, E>: Clone {
     fn refuse(&self, fact: Fact) -> Result<T, E>;
 }
 
+/// Marks a reply, among its extensions, as the refusal of a layer of this process:
+/// provably nothing ran. It never crosses a wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused;
+
 /// Refuses with the service's own error, made [`From`] the fact.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AsError;
@@ -62,7 +67,11 @@ impl AsHttp {
     /// Returns the reply to `fault`.
     #[must_use]
     pub fn reply(fault: &dyn Fault) -> Response<String> {
-        Problem::new(fault).into_response()
+        let mut response = Problem::new(fault).into_response();
+        if fault.refused() {
+            response.extensions_mut().insert(Refused);
+        }
+        response
     }
 }
 
@@ -95,6 +104,9 @@ impl AsGrpc {
         let message = if kind.is_server() { kind.phrase().to_owned() } else { fault.to_string() };
         if let Ok(message) = HeaderValue::try_from(percent_encoded(&message)) {
             headers.insert("grpc-message", message);
+        }
+        if fault.refused() {
+            response.extensions_mut().insert(Refused);
         }
         response
     }

@@ -4,7 +4,8 @@
 
 use http::{HeaderMap, HeaderValue, Response};
 use kit_endpoint::{
-    AnyError, Classify, ClassifyEnd, Fault, GrpcStatus, HttpStatus, Judgement, Kind, ServerFaults,
+    AnyError, AsGrpc, AsHttp, Classify, ClassifyEnd, Fault, GrpcStatus, HttpStatus, Judgement,
+    Kind, ServerFaults,
 };
 use std::time::Duration;
 
@@ -218,4 +219,19 @@ fn who_says_only_failure_or_not_is_asked_no_more() {
     assert_eq!(AnyError.judge_end(Ok::<_, &&str>(None)), Judgement::Success);
     let slow_is_bad = |result: Result<&u64, &&str>| result.is_ok_and(|millis| *millis > 100);
     assert_eq!(slow_is_bad.judge(Ok(&101)), Judgement::of(true));
+}
+
+#[test]
+fn a_reply_by_which_a_layer_refused_shows_nothing() {
+    let kind = Kind::Unavailable;
+    for refused in [true, false] {
+        let expected = if refused { Judgement::Nothing } else { Judgement::of(true) };
+        let fault = Failed { kind, refused };
+        let http = AsHttp::reply(&fault);
+        assert_eq!(HttpStatus.judge(Ok::<_, &&str>(&http)), expected);
+        assert_eq!(HttpStatus.is_failure(Ok::<_, &&str>(&http)), !refused);
+        let grpc = AsGrpc::reply::<()>(&fault);
+        assert_eq!(GrpcStatus.judge(Ok::<_, &&str>(&grpc)), expected);
+        assert_eq!(GrpcStatus.is_failure(Ok::<_, &&str>(&grpc)), !refused);
+    }
 }

@@ -38,7 +38,8 @@ impl<K, F, C, R, U> KeyedBreakerLayer<K, F, C, R, U> {
         KeyedBreakerLayer { circuits, key, classify, refuse, until }
     }
 
-    /// Judges a reply that is a stream when the stream ends.
+    /// Judges a reply that is a stream when the stream ends. A probe is open until
+    /// then: see [`Limits::patience`](crate::Limits::patience).
     #[must_use]
     pub fn streaming(self) -> KeyedBreakerLayer<K, F, C, R, UntilStreamEnd> {
         let Self { circuits, key, classify, refuse, .. } = self;

@@ -25,8 +25,9 @@
 //!
 //! Take keys from a set that is bounded by itself, such as route templates and
 //! instances. Beyond the bound (1,000 by default) the circuit of a key gives way
-//! that is closed and was not asked since the last time one had to; if there is
-//! none, the new key shares one circuit with all others that came too late.
+//! that nobody holds and that was not asked since the last look for one: first one
+//! that a new one would be the same as, else one that nobody came to probe. If there
+//! is none, the new key shares one circuit with all others that came too late.
 //!
 //! # Readiness
 //!
@@ -37,7 +38,7 @@ mod layer;
 mod service;
 
 pub use self::{layer::KeyedBreakerLayer, service::KeyedBreaker};
-use crate::{Circuit, Limits};
+use crate::{Circuit, Limits, circuit::Idleness};
 use arc_swap::ArcSwap;
 use kit_endpoint::{Inspect, Inspector};
 use std::{
@@ -49,7 +50,9 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Circuits by key. Clones are the same.
 pub struct Circuits<K> {
@@ -62,7 +65,8 @@ struct Shared<K> {
     most: usize,
     /// Replaced as a whole when a key is new, so that no call waits to look.
     circuits: ArcSwap<HashMap<K, Arc<Kept>>>,
-    growing: Mutex<()>,
+    /// When it was last looked for one that may go, in vain.
+    growing: Mutex<Option<Instant>>,
     /// Of keys beyond the bound.
     others: Circuit,
     evicted: AtomicU64,
@@ -77,6 +81,8 @@ struct Kept {
 
 /// The circuits that are kept by default.
 const MOST: usize = 1000;
+/// How long nobody looks again for one that may go, when there was none.
+const LOOK: Duration = Duration::from_millis(100);
 
 // ===== impl Circuits =====
 
@@ -96,7 +102,7 @@ impl<K> Circuits<K> {
                 limits,
                 most: most.max(1),
                 circuits: ArcSwap::default(),
-                growing: Mutex::new(()),
+                growing: Mutex::new(None),
                 others,
                 evicted: AtomicU64::new(0),
                 shares: AtomicU64::new(0),
@@ -156,18 +162,29 @@ impl<K: Hash + Eq + Clone> Circuits<K> {
     fn add(&self, key: K) -> Circuit {
         let Shared { name, limits, most, circuits, growing, others, evicted, shares } =
             &*self.shared;
-        let _growing = growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_vain = growing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(circuit) = self.find(&key) {
             return circuit;
         }
-        let mut grown = HashMap::clone(&circuits.load());
-        if grown.len() >= *most {
-            let Some(idle) = idle(&grown) else {
+        let idle = if circuits.load().len() >= *most {
+            // A look is at all of them: not for each request of a stranger.
+            let is_early = in_vain.is_some_and(|last| last.elapsed() < LOOK);
+            let found = if is_early { None } else { idle(&circuits.load()) };
+            if found.is_none() {
+                if !is_early {
+                    *in_vain = Some(Instant::now());
+                }
                 shares.fetch_add(1, Ordering::Relaxed);
                 return others.clone();
-            };
-            grown.remove(&idle);
+            }
             evicted.fetch_add(1, Ordering::Relaxed);
+            found
+        } else {
+            None
+        };
+        let mut grown = HashMap::clone(&circuits.load());
+        if let Some(idle) = idle {
+            grown.remove(&idle);
         }
         let circuit = Circuit::new(name.clone(), *limits);
         let kept = Kept { circuit: circuit.clone(), is_used: AtomicBool::new(true) };
@@ -177,17 +194,21 @@ impl<K: Hash + Eq + Clone> Circuits<K> {
     }
 }
 
-/// A circuit that is as a new one would be, and was not asked for the longest: not
-/// since the last look. Each look is the second chance of the others.
+/// A circuit that may go, of those that were not asked since the last look: each
+/// look is the second chance of the others.
 fn idle<K: Clone>(circuits: &HashMap<K, Arc<Kept>>) -> Option<K> {
-    let mut idle = None;
-    for (key, Kept { circuit, is_used }) in circuits.iter().map(|(key, kept)| (key, &**kept)) {
-        let is_used = is_used.swap(false, Ordering::Relaxed);
-        if idle.is_none() && !is_used && circuit.is_idle() {
-            idle = Some(key.clone());
+    let (mut new, mut left) = (None, None);
+    for (key, kept) in circuits {
+        if kept.is_used.swap(false, Ordering::Relaxed) || new.is_some() {
+            continue;
+        }
+        match kept.circuit.idleness() {
+            Idleness::New => new = Some(key),
+            Idleness::Left => left = left.or(Some(key)),
+            Idleness::Busy => {}
         }
     }
-    idle
+    new.or(left).cloned()
 }
 
 impl<K> Clone for Circuits<K> {
@@ -200,10 +221,13 @@ impl<K: Send + Sync> Inspect for Circuits<K> {
     /// Says how many circuits are in which state, not which: keys are too many
     /// for labels.
     fn inspect(&self, inspector: &mut dyn Inspector) {
-        let Shared { name, circuits, evicted, shares, .. } = &*self.shared;
+        let Shared { name, circuits, others, evicted, shares, .. } = &*self.shared;
         let mut states: Vec<(&str, u32)> = Vec::new();
-        for kept in circuits.load().values() {
-            let state = kept.circuit.state().name();
+        let all = circuits.load();
+        // That of keys beyond the bound counts from the first of them on.
+        let others = (shares.load(Ordering::Relaxed) > 0).then_some(others);
+        for circuit in all.values().map(|kept| &kept.circuit).chain(others) {
+            let state = circuit.state().name();
             match states.iter_mut().find(|(known, _)| *known == state) {
                 Some((_, many)) => *many += 1,
                 None => states.push((state, 1)),

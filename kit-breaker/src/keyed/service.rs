@@ -54,13 +54,17 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let until = self.until.clone();
-        match self.circuits.of((self.key)(&request)).admit() {
+        let circuit = self.circuits.of((self.key)(&request));
+        match circuit.admit() {
             Ok(mut permit) => {
                 permit.begin();
                 let reply = permit.during(|| self.inner.call(request));
                 ResponseFuture::sent(reply, permit, self.classify.clone(), until)
             }
-            Err(open) => ResponseFuture::refused(open, self.refuse.clone(), until),
+            Err(open) => {
+                circuit.count_refused();
+                ResponseFuture::refused(open, self.refuse.clone(), until)
+            }
         }
     }
 }

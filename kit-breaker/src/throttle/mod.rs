@@ -70,10 +70,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What a throttle counts. Clones are the same.
+/// What a throttle counts. Clones count together; `K` and the least number of calls
+/// are each handle's own.
 #[derive(Clone)]
 pub struct Throttle {
-    name: Cow<'static, str>,
     k: f64,
     least: u32,
     /// Nanoseconds of a bucket.
@@ -82,6 +82,7 @@ pub struct Throttle {
 }
 
 struct Shared {
+    name: Cow<'static, str>,
     began: Instant,
     classes: [Buckets<2>; Criticality::ALL.len()],
     rejected: [AtomicU64; Criticality::ALL.len()],
@@ -110,13 +111,8 @@ impl Throttle {
     /// (The book's window is two minutes; Kratos' is three seconds. What is too
     /// long rejects for long after the service is well again.)
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        let shared = Arc::new(Shared {
-            began: Instant::now(),
-            classes: std::array::from_fn(|_| Buckets::new()),
-            rejected: std::array::from_fn(|_| AtomicU64::new(0)),
-            seeds: AtomicU64::new(fastrand::u64(..)),
-        });
-        let throttle = Self { name: name.into(), k: 2.0, least: 10, width: 0, shared };
+        let shared = Shared::new(name.into(), fastrand::u64(..));
+        let throttle = Self { k: 2.0, least: 10, width: 0, shared: Arc::new(shared) };
         throttle.window(Duration::from_secs(10))
     }
 
@@ -128,9 +124,12 @@ impl Throttle {
         self
     }
 
-    /// Counts calls of so long, in ten buckets of at least 10 ms each.
+    /// Counts calls of so long, in ten buckets of at least 10 ms each: anew, and
+    /// apart from what this is a clone of.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
+        let seed = self.shared.seeds.load(Ordering::Relaxed);
+        self.shared = Arc::new(Shared::new(self.shared.name.clone(), seed));
         let width = (window / Buckets::<2>::COUNT).max(Duration::from_millis(10));
         self.width = u64::try_from(width.as_nanos()).unwrap_or(u64::MAX);
         self
@@ -153,7 +152,7 @@ impl Throttle {
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.shared.name
     }
 
     /// Returns the probability by which the next request of a class is rejected.
@@ -204,7 +203,7 @@ impl Throttle {
 impl Inspect for Throttle {
     fn inspect(&self, inspector: &mut dyn Inspector) {
         for class in Criticality::ALL {
-            let labels = [("throttle", &*self.name), ("criticality", class.name())];
+            let labels = [("throttle", self.name()), ("criticality", class.name())];
             inspector.counter(
                 "throttle_rejected_total",
                 "Requests that were rejected, for the service refuses too many.",
@@ -223,12 +222,26 @@ impl Inspect for Throttle {
 
 impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, k, least, .. } = self;
+        let Self { k, least, .. } = self;
         f.debug_struct("Throttle")
-            .field("name", name)
+            .field("name", &self.name())
             .field("k", k)
             .field("min_calls", least)
             .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Shared =====
+
+impl Shared {
+    fn new(name: Cow<'static, str>, seed: u64) -> Self {
+        Self {
+            name,
+            began: Instant::now(),
+            classes: std::array::from_fn(|_| Buckets::new()),
+            rejected: std::array::from_fn(|_| AtomicU64::new(0)),
+            seeds: AtomicU64::new(seed),
+        }
     }
 }
 

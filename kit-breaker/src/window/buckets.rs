@@ -42,11 +42,11 @@ impl<const N: usize> Buckets<N> {
         // Released to a reader: what was counted before it is seen with it.
         let _ = counter.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |old| {
             let (of, count) = parts(old);
-            match tag.wrapping_sub(of) {
-                0 => Some(word(tag, count.saturating_add(1))),
-                // The bucket has gone on to a later time.
-                later if later > u32::MAX / 2 => None,
-                _ => Some(word(tag, 1)),
+            if of == tag {
+                Some(word(tag, count.saturating_add(1)))
+            } else {
+                // The bucket may have gone on to a later time.
+                (!is_ahead(of, tag)).then(|| word(tag, 1))
             }
         });
     }
@@ -54,8 +54,7 @@ impl<const N: usize> Buckets<N> {
     /// Marks the bucket of this name.
     pub(crate) fn mark(&self, tag: u32) {
         let _ = self.marked.fetch_update(Ordering::Release, Ordering::Relaxed, |old| {
-            let ahead = tag.wrapping_sub(old);
-            (ahead != 0 && ahead <= u32::MAX / 2).then_some(tag)
+            (old != tag && !is_ahead(old, tag)).then_some(tag)
         });
     }
 
@@ -73,6 +72,12 @@ impl<const N: usize> Buckets<N> {
             if tag.wrapping_sub(of) < COUNT { sum.saturating_add(count) } else { sum }
         })
     }
+}
+
+/// Says whether a name is of a time after that of another one. Names wrap: what is
+/// far ahead is far behind, left alone for months.
+const fn is_ahead(name: u32, of: u32) -> bool {
+    matches!(name.wrapping_sub(of), 1..=0xffff)
 }
 
 #[inline]

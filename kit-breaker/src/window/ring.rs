@@ -61,8 +61,9 @@ impl Ring {
         if old & BAD != 0 {
             self.change(|of| of << 2 == old & !BAD, |sums| sums - weight(old & BAD));
         }
+        // As in `tally`: the calls last, for who counted meanwhile counts in both.
         let (of, sums) = parts(self.sums.load(Ordering::Acquire));
-        let calls = (next + 1).min(many);
+        let calls = parts(self.head.load(Ordering::Acquire)).1.min(many);
         (of == era).then(|| (calls, (sums >> 16).min(calls), (sums & 0xffff).min(calls)))
     }
 
