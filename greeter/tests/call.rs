@@ -315,6 +315,29 @@ async fn a_greeter_that_keeps_failing_is_left_alone_and_probed_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whether_it_is_left_alone_is_asked_when_a_calls_turn_has_come() {
+    // The circuit opens for 12 s at the most, and each call waits for a minute.
+    let (fails, calls) = fails(Ok(500));
+    let told = told("--count 4 --rate-limit 1/m --breaker-failures 1", fails).await;
+    assert_eq!(open(&told), [false; 4]);
+    assert_eq!(calls.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeter_that_is_not_there_is_left_alone_though_no_call_was_sent() {
+    let gone = channel(None);
+    let calls = service_fn(move |_: Duration| {
+        let gone = gone.clone();
+        async move { over_grpc(gone, "memory:1", hello("Ada")).await }
+    });
+    let told = told("--count 4 --breaker-failures 2", calls).await;
+    let first = told[0].1.as_ref().unwrap_err();
+    let fault = first.downcast_ref::<kit_transport_grpc::CallError>().unwrap();
+    assert!(fault.refused(), "{fault:?}");
+    assert_eq!(open(&told), [false, false, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_greeter_that_is_well_again_is_asked_again() {
     let begun = Instant::now();
     let calls = service_fn(move |_: Duration| async move {
