@@ -465,6 +465,75 @@ fn a_waker_that_panics_breaks_nothing() {
     assert_eq!((compartment.in_flight(), compartment.queued()), (0, 0));
 }
 
+struct Bad;
+
+impl std::task::Wake for Bad {
+    fn wake(self: Arc<Self>) {
+        panic!("bad");
+    }
+}
+
+/// Who gives way has a waker that panics: who comes in its stead is told, and holds
+/// nothing that is lost with it.
+#[test]
+fn who_displaces_one_whose_waker_panics_leaks_no_place() {
+    let compartment = of(1, 1, Duration::MAX);
+    let place = compartment.try_enter().unwrap();
+    let mut service = BulkheadLayer::shared(compartment.clone())
+        .by_criticality()
+        .layer(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(()) }));
+    let mut request = Request::new(());
+    request.extensions_mut().insert(Sheddable);
+    let mut bad = Box::pin(service.call(request));
+    let waker = Arc::new(Bad).into();
+    assert_pending!(bad.as_mut().poll(&mut Context::from_waker(&waker)));
+    let critical = catch_unwind(AssertUnwindSafe(|| drop(service.call(Request::new(())))));
+    assert!(critical.is_err());
+    assert_eq!(compartment.queued(), 0);
+    drop(place);
+    assert_eq!(compartment.in_flight(), 0, "it went to nobody");
+    assert_eq!(refusal(bad.as_mut().poll(&mut Context::from_waker(&waker))), Refusal::Displaced);
+    assert!(compartment.try_enter().is_ok());
+}
+
+#[test]
+fn all_whose_turn_comes_are_woken_though_the_first_panics() {
+    let compartment = of(1, 3, Duration::MAX);
+    let place = compartment.try_enter().unwrap();
+    let mut service = BulkheadLayer::shared(compartment.clone())
+        .layer(service_fn(|()| async { Ok::<_, BoxError>(()) }));
+    let mut bad = Box::pin(service.call(()));
+    let waker = Arc::new(Bad).into();
+    assert_pending!(bad.as_mut().poll(&mut Context::from_waker(&waker)));
+    let mut good = task::spawn(service.call(()));
+    assert_pending!(good.poll());
+    assert!(catch_unwind(AssertUnwindSafe(|| compartment.resize(3))).is_err());
+    assert!(good.is_woken());
+    assert_ready_ok!(good.poll());
+    drop((bad, place));
+    assert_eq!((compartment.in_flight(), compartment.queued()), (0, 0));
+}
+
+/// A waker may be anybody's code: it is cloned where it may ask the bulkhead itself.
+#[test]
+fn a_waker_may_look_at_the_bulkhead() {
+    struct Looks(Compartment);
+    impl std::task::Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.queued() <= 1);
+        }
+    }
+    let compartment = of(1, 3, Duration::MAX);
+    let place = compartment.try_enter().unwrap();
+    let mut service = BulkheadLayer::shared(compartment.clone())
+        .layer(service_fn(|()| async { Ok::<_, BoxError>(()) }));
+    let mut call = Box::pin(service.call(()));
+    let waker = Arc::new(Looks(compartment.clone())).into();
+    assert_pending!(call.as_mut().poll(&mut Context::from_waker(&waker)));
+    drop(place);
+    assert_ready_ok!(call.as_mut().poll(&mut Context::from_waker(&waker)));
+}
+
 // ===== criticality =====
 
 /// A bulkhead by criticality and deadline; what it is sent, it says.
@@ -607,6 +676,35 @@ async fn who_expired_after_its_turn_came_passes_it_on() {
     assert!(next.is_woken());
     assert_pending!(next.poll());
     assert_eq!(ranked.sent(), [3]);
+}
+
+/// Who is too late, and was not polled since, takes no place in the line from one who
+/// is not.
+#[tokio::test(start_paused = true)]
+async fn who_is_too_late_makes_no_queue_full() {
+    let ranked = Ranked::new(of(1, 2, SECOND));
+    let place = ranked.compartment.try_enter().unwrap();
+    let mut late = [ranked.call(1, None, None), ranked.call(3, Some(CriticalPlus), None)];
+    advance(2 * SECOND).await;
+    let mut next = ranked.call(5, Some(Sheddable), None);
+    assert_eq!(ranked.compartment.queued(), 1);
+    for late in &mut late {
+        assert_eq!(refusal(late.poll()), Refusal::TimedOut);
+    }
+    drop(place);
+    assert_pending!(next.poll());
+    assert_eq!(ranked.sent(), [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_deadline_passed_is_told_so_and_not_to_come_again() {
+    let ranked = Ranked::new(of(1, 2, SECOND));
+    let _place = ranked.compartment.try_enter().unwrap();
+    let mut past = ranked.call(6, None, Some(Instant::now()));
+    let error = assert_ready_err!(past.poll());
+    let fact = error.downcast_ref::<BulkheadFull>().unwrap();
+    assert_eq!((fact.kind(), fact.retry_after()), (Kind::DeadlineExceeded, None));
+    assert!(fact.refused());
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,11 +40,18 @@ fn counter() -> (std::sync::Arc<Counter>, Waker) {
     (std::sync::Arc::clone(&counter), Waker::from(counter))
 }
 
+/// Enters, or waits in a line of at most so many, in which nobody is ever too late.
+fn wait(door: &Door, most: usize) -> Entry {
+    let (entry, woken) = door.enter_or_wait(Critical, None, Instant::now(), most);
+    woken.wake();
+    entry
+}
+
 /// A door of one place, that is taken, and one who waits for it.
 fn waited_for() -> (Arc<Door>, Key) {
     let door = Arc::new(Door::new(1));
     assert!(door.enter());
-    let Entry::Waits(key) = door.enter_or_wait(Critical, None, 2) else { panic!("it is full") };
+    let Entry::Waits(key) = wait(&door, 2) else { panic!("it is full") };
     (door, key)
 }
 
@@ -85,7 +92,7 @@ fn who_comes_while_the_place_is_given_back_gets_it_or_is_woken() {
         assert!(door.enter());
         let left = spawn(&door, leave);
         let (counter, waker) = counter();
-        match door.enter_or_wait(Critical, None, 1) {
+        match wait(&door, 1) {
             Entry::In => left.join().unwrap(),
             Entry::Full => panic!("there is a place in the line"),
             Entry::Waits(key) => {
@@ -107,7 +114,7 @@ fn who_comes_while_the_place_is_given_back_gets_it_or_is_woken() {
 fn a_place_given_to_one_who_is_dropped_goes_on() {
     loom::model(|| {
         let (door, key) = waited_for();
-        let Entry::Waits(second) = door.enter_or_wait(Critical, None, 2) else { panic!("full") };
+        let Entry::Waits(second) = wait(&door, 2) else { panic!("full") };
         let left = spawn(&door, leave);
         // As the drop of a wait does.
         if door.abandon(key) == Turn::Come {
@@ -165,7 +172,7 @@ fn two_who_leave_let_two_in() {
     loom::model(|| {
         let door = Arc::new(Door::new(2));
         assert!(door.enter() && door.enter());
-        let keys = [0, 1].map(|_| match door.enter_or_wait(Critical, None, 2) {
+        let keys = [0, 1].map(|_| match wait(&door, 2) {
             Entry::Waits(key) => key,
             other => panic!("{other:?}"),
         });
@@ -187,7 +194,7 @@ fn a_new_place_goes_to_who_waits() {
         assert!(door.enter());
         let resized = spawn(&door, |door| door.resize(2, Instant::now()));
         let (_, waker) = counter();
-        let entry = door.enter_or_wait(Critical, None, 1);
+        let entry = wait(&door, 1);
         resized.join().unwrap();
         match entry {
             Entry::In => {}

@@ -81,6 +81,9 @@ impl Model {
 
     fn call(&mut self, number: usize, class: Criticality, deadline: Option<u64>) {
         let timeout = self.now + LONGEST_WAIT;
+        if self.count(State::Waits) >= self.queue {
+            self.expel();
+        }
         let state = if self.count(State::Waits) == 0 && self.count(State::In) < self.size {
             State::In
         } else if self.count(State::Waits) < self.queue {
@@ -99,6 +102,21 @@ impl Model {
         let waited = state == State::Waits;
         let (asked, sent) = (false, false);
         self.calls.push(Known { number, class, deadline, timeout, state, waited, asked, sent });
+    }
+
+    /// Tells those who are too late and first of their class.
+    fn expel(&mut self) {
+        let now = self.now;
+        for class in Criticality::ALL {
+            let waiting = self.calls.iter_mut().filter(|call| call.state == State::Waits);
+            for first in waiting.filter(|call| call.class == class) {
+                let until = first.deadline.map_or(first.timeout, |it| it.min(first.timeout));
+                if until > now {
+                    break;
+                }
+                first.state = State::Refused(first.lateness());
+            }
+        }
     }
 
     /// Gives free places away, as a place is given back or there are more.

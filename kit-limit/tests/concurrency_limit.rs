@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use kit_endpoint::{
-    AnyError, AsGrpc, AsHttp, Carries, Classify, Criticality, Details, Fault, GrpcStatus, Inspect,
-    Inspector, Judgement, Kind, Request, ServerFaults, Settle,
+    AnyError, AsGrpc, AsHttp, Carries, Classify, ClassifyEnd, Criticality, Details, Fault,
+    GrpcStatus, Inspect, Inspector, Judgement, Kind, Request, ServerFaults, Settle,
 };
 use kit_limit::concurrency::{
     Aimd, Algorithm, BadPartitions, ConcurrencyLimit, ConcurrencyLimitLayer, ConcurrencyLimited,
@@ -904,4 +904,90 @@ async fn a_stream_that_never_began_is_over() {
     assert!(service.clone().oneshot(()).await.is_err_and(|error| error.is::<ConcurrencyLimited>()));
     drop(first);
     assert_eq!(limiter.in_flight(), 0);
+}
+
+/// A window that takes no more calls is told of, however many that are: here a
+/// hundred streams of twenty minutes, which all end as a server goes.
+#[tokio::test(start_paused = true)]
+async fn a_window_that_is_full_is_told_all_the_same() {
+    let told = Told::new(1000, WINDOW);
+    let limiter = Limiter::new("test", told.clone());
+    calls(&limiter, 130, 1200 * SECOND, Judgement::Success).await;
+    assert_eq!(told.samples().len(), 1, "the rest is of the next one");
+    advance(SECOND).await;
+    calls(&limiter, 1, MS, Judgement::Success).await;
+    assert_eq!(told.samples().len(), 1);
+    calls(&limiter, 10, SECOND, Judgement::Success).await;
+    assert_eq!(told.samples().len(), 1, "and it goes on");
+}
+
+/// More calls are asked for than fit: what fits has to be enough.
+#[tokio::test(start_paused = true)]
+async fn a_window_that_asks_for_more_calls_than_it_holds_is_told() {
+    let sampling = Sampling::Window { length: SECOND, calls: u32::MAX };
+    let told = Told::new(1000, sampling);
+    let limiter = Limiter::new("test", told.clone());
+    calls(&limiter, 130, 1800 * SECOND, Judgement::Success).await;
+    assert_eq!(told.samples().len(), 1);
+}
+
+/// A reply that is no success is in flight as long as any other, and is told of once.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_began_badly_keeps_its_place_too() {
+    #[derive(Debug, Clone, Copy)]
+    struct As(Judgement);
+    impl<T, E> Classify<T, E> for As {
+        fn is_failure(&self, _: Result<&T, &E>) -> bool {
+            self.0.is_failure()
+        }
+        fn judge(&self, _: Result<&T, &E>) -> Judgement {
+            self.0
+        }
+    }
+    impl<E> ClassifyEnd<E> for As {
+        fn is_failed_end(&self, _: Result<Option<&http::HeaderMap>, &E>) -> bool {
+            false
+        }
+    }
+    for (judgement, samples) in [
+        (Judgement::of(true), 1),
+        (Judgement::Overloaded { retry_after: None }, 1),
+        (Judgement::Nothing, 0),
+    ] {
+        let told = Told::each(5);
+        let limiter = Limiter::new("test", told.clone());
+        let layer = ConcurrencyLimitLayer::shared(limiter.clone()).classify(As(judgement));
+        let service = layer.streaming().layer(service_fn(|()| async {
+            Ok::<_, BoxError>(tokio_stream::iter([Ok::<_, BoxError>(1), Ok(2)]))
+        }));
+        let mut stream = service.oneshot(()).await.unwrap();
+        assert_eq!((limiter.in_flight(), told.samples().len()), (1, samples), "{judgement:?}");
+        while stream.next().await.is_some() {}
+        assert_eq!((limiter.in_flight(), told.samples().len()), (0, 0), "{judgement:?}");
+    }
+}
+
+#[test]
+fn what_is_no_number_breaks_no_refusal_and_no_limit() {
+    let limiter = fixed(0).jitter(f64::NAN);
+    assert!(limiter.admit().unwrap_err().retry_after().is_some());
+    let ever = fixed(0).retry_after(Duration::MAX);
+    assert!((0..10).all(|_| ever.admit().unwrap_err().retry_after() > Some(SECOND)));
+    let slow = Sample::new(SECOND, 100);
+    let mut gradient = Gradient2::default().smoothing(f64::NAN).long_window(0);
+    let mut aimd = Aimd::default().backoff(f64::NAN).initial(100);
+    for _ in 0..100 {
+        assert!(gradient.update(&slow) >= 20);
+    }
+    assert_eq!(aimd.update(&slow.dropped()), 90);
+}
+
+#[test]
+fn no_limit_is_higher_than_the_most_that_there_is() {
+    assert_eq!(fixed(usize::MAX).limit(), Limiter::MOST);
+    let most = Limiter::MOST * 4;
+    let mut aimd = Aimd::default().initial(most).max(most);
+    assert_eq!(Algorithm::limit(&aimd), Limiter::MOST);
+    // So the first that is dropped counts.
+    assert!(aimd.update(&Sample::new(SECOND, 1).dropped()) < Limiter::MOST);
 }

@@ -171,3 +171,29 @@ fn who_owes_the_least_gives_way() {
         assert!((COST..=2 * COST).contains(&bob.max(eve)), "{bob} {eve}");
     });
 }
+
+#[test]
+fn who_takes_the_second_place_of_a_key_keeps_what_it_owes() {
+    // All orders would take minutes; those with four switches have it.
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(4);
+    few.check(|| {
+        let table = Arc::new(Table::<2>::new(2));
+        // A heavy one, whose place is not free for long.
+        let heavy = |table: &Table<2>| {
+            let decide = |tat: u64| Ok::<_, ()>(((), tat + 20 * COST));
+            table.update(ADA, 0, decide).unwrap();
+        };
+        let ada_and_bob = |table: &Table<2>| {
+            _ = take(table, ADA, 0);
+            // If she is there twice, her second place is free by then.
+            for _ in 0..3 {
+                _ = take(table, BOB, 100);
+            }
+        };
+        both(&table, heavy, ada_and_bob);
+        // The one that met her where the place changed hands may be lost, and no other.
+        let owed = table.get(BOB).saturating_sub(100);
+        assert!(owed >= 2 * COST, "{owed}");
+    });
+}

@@ -4,7 +4,7 @@ use super::{
     line::{Key, Turn},
 };
 use crate::{
-    concurrency::RetryAfter,
+    concurrency::{RetryAfter, part},
     sync::{AtomicU64, Ordering},
 };
 use kit_endpoint::{Criticality, Inspect, Inspector, Judgement, Settle};
@@ -17,7 +17,9 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The places of a bulkhead, and who waits for one. Clones are the same.
+/// The places of a bulkhead, and who waits for one. Clones have the same places and
+/// the same line; how long the line may be, and what is told who is refused, are each
+/// clone's own.
 #[derive(Clone)]
 pub struct Compartment {
     shared: Arc<Shared>,
@@ -111,10 +113,11 @@ impl Compartment {
         self
     }
 
-    /// Spreads that by so much to both sides: 0 to 1. 0.5 by default.
+    /// Spreads that by so much to both sides: 0 to 1. 0.5 by default, and for what is
+    /// no number.
     #[must_use]
     pub const fn jitter(mut self, jitter: f64) -> Self {
-        self.retry_after.jitter = jitter.clamp(0.0, 1.0);
+        self.retry_after.jitter = part(jitter, RetryAfter::DEFAULT.jitter);
         self
     }
 
@@ -191,14 +194,17 @@ impl Compartment {
         // A wait past the end of time has no end.
         let until = Until { timeout: now.checked_add(self.longest_wait), deadline };
         let queue = if self.longest_wait.is_zero() { 0 } else { self.queue };
-        match self.shared.door.enter_or_wait(class, until.instant(), queue) {
+        let (entry, woken) = self.shared.door.enter_or_wait(class, until.instant(), now, queue);
+        let entered = match entry {
             Entry::In => Ok(Entered::In(self.place())),
             Entry::Full => Err(self.refuse(Refusal::Full)),
             Entry::Waits(key) => {
                 self.shared.queued.fetch_add(1, Ordering::Relaxed);
                 Ok(Entered::Waits(Wait { compartment: self.clone(), key: Some(key), until }))
             }
-        }
+        };
+        woken.wake();
+        entered
     }
 
     #[inline]
@@ -209,7 +215,12 @@ impl Compartment {
     #[cold]
     fn refuse(&self, refusal: Refusal) -> BulkheadFull {
         let number = self.shared.refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
-        BulkheadFull { refusal, retry_after: self.retry_after.of(number) }
+        let retry_after = match refusal {
+            // Nobody waits for it any more.
+            Refusal::Expired => None,
+            _ => Some(self.retry_after.of(number)),
+        };
+        BulkheadFull { refusal, retry_after }
     }
 }
 

@@ -3,7 +3,10 @@
 use super::line::{Key, Line, Turn};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError};
 use kit_endpoint::Criticality;
-use std::task::{Poll, Waker};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    task::{Poll, Waker},
+};
 use tokio::time::Instant;
 
 /// A number of places, and those who wait for one.
@@ -29,6 +32,11 @@ pub(crate) enum Entry {
     /// There is no place to wait either.
     Full,
 }
+
+/// Who waits no more, and is to be woken.
+#[derive(Debug, Default)]
+#[must_use = "they wait"]
+pub(crate) struct Woken(Vec<Waker>);
 
 const WAITING: usize = 1;
 const ONE: usize = 2;
@@ -70,24 +78,27 @@ impl Door {
         false
     }
 
-    /// Lets one in, or wait in a line of at most so many.
+    /// Lets one in, or wait in a line of at most so many. Who waits no more for it is
+    /// to be woken by the caller, once it holds what it got: a waker may be anybody's
+    /// code, and panic.
     #[cold]
     pub(crate) fn enter_or_wait(
         &self,
         class: Criticality,
         until: Option<Instant>,
+        now: Instant,
         most: usize,
-    ) -> Entry {
+    ) -> (Entry, Woken) {
+        let mut woken = Woken::default();
         if most == 0 {
-            return if self.enter() { Entry::In } else { Entry::Full };
+            return (if self.enter() { Entry::In } else { Entry::Full }, woken);
         }
-        let mut displaced = None;
         let mut line = self.line();
         if line.len() == 0 {
             // The word is not marked, so it may change meanwhile.
             loop {
                 if self.enter() {
-                    return Entry::In;
+                    return (Entry::In, woken);
                 }
                 let word = self.word.load(Ordering::Relaxed);
                 let (next, fail) = (word | WAITING, Ordering::Relaxed);
@@ -98,13 +109,14 @@ impl Door {
                 }
             }
         } else if line.len() >= most {
-            let Some(key) = line.less_critical(class) else { return Entry::Full };
-            displaced = line.displace(key);
+            // Who is too late takes nobody's place.
+            line.expel(now, &mut woken.0);
+            if line.len() >= most {
+                let Some(key) = line.less_critical(class) else { return (Entry::Full, woken) };
+                woken.0.extend(line.displace(key));
+            }
         }
-        let key = line.push(class, until);
-        drop(line);
-        wake(displaced);
-        Entry::Waits(key)
+        (Entry::Waits(line.push(class, until)), woken)
     }
 
     /// Lets one out, and the next in.
@@ -150,18 +162,35 @@ impl Door {
         let mark = if line.len() == 0 { 0 } else { WAITING };
         self.word.store((inside * ONE) | mark, Ordering::Release);
         drop(line);
-        // A waker may be anybody's code: not under the lock.
+        // Not under the lock.
         wake(first.into_iter().chain(others));
     }
 
     /// Says whether its turn has come: if it is over, it is out of the line.
     pub(crate) fn poll(&self, key: Key, waker: &Waker) -> Poll<Turn> {
-        let mut line = self.line();
-        let turn = line.turn(key);
-        let old = if turn == Turn::Waiting { line.wake(key, waker) } else { line.remove(key).1 };
-        drop(line);
-        drop(old);
-        if turn == Turn::Waiting { Poll::Pending } else { Poll::Ready(turn) }
+        // A waker is cloned, and dropped, by anybody's code: not under the lock.
+        let mut new = None;
+        loop {
+            let mut line = self.line();
+            let turn = line.turn(key);
+            if turn != Turn::Waiting {
+                let old = line.remove(key).1;
+                drop(line);
+                drop((old, new));
+                return Poll::Ready(turn);
+            }
+            if line.wakes(key, waker) {
+                return Poll::Pending;
+            }
+            if let Some(new) = new.take() {
+                let old = line.wake(key, new);
+                drop(line);
+                drop(old);
+                return Poll::Pending;
+            }
+            drop(line);
+            new = Some(waker.clone());
+        }
     }
 
     /// Takes one out of the line, that waits no more; says how it stood.
@@ -183,8 +212,23 @@ impl Door {
     }
 }
 
+// ===== impl Woken =====
+
+impl Woken {
+    /// Wakes them.
+    pub(crate) fn wake(self) {
+        wake(self.0);
+    }
+}
+
+/// Wakes all of them, also if one panics: those are told of it then who woke it.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    let mut panicked = None;
     for waker in wakers {
-        waker.wake();
+        let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        panicked = panicked.or(woken.err());
+    }
+    if let Some(panicked) = panicked {
+        resume_unwind(panicked);
     }
 }

@@ -6,7 +6,7 @@ use std::{error, fmt, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BulkheadFull {
     pub(super) refusal: Refusal,
-    pub(super) retry_after: Duration,
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// Why a request got no place in a bulkhead.
@@ -41,7 +41,10 @@ impl fmt::Display for BulkheadFull {
             Refusal::Displaced => "the call gave way to a more critical one",
             Refusal::Expired => "the deadline passed while the call waited for its turn",
         };
-        write!(f, "{why}: try again in {:?}", self.retry_after)
+        match self.retry_after {
+            Some(after) => write!(f, "{why}: try again in {after:?}"),
+            None => f.write_str(why),
+        }
     }
 }
 
@@ -49,11 +52,14 @@ impl error::Error for BulkheadFull {}
 
 impl Fault for BulkheadFull {
     fn kind(&self) -> Kind {
-        Kind::Unavailable
+        match self.refusal {
+            Refusal::Expired => Kind::DeadlineExceeded,
+            _ => Kind::Unavailable,
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        Some(self.retry_after)
+        self.retry_after
     }
 
     fn refused(&self) -> bool {

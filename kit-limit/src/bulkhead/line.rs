@@ -114,13 +114,26 @@ impl Line {
         self.places[key].turn
     }
 
+    /// Says whether `waker` is known to be woken when it is no longer waiting.
+    pub(crate) fn wakes(&self, key: Key, waker: &Waker) -> bool {
+        self.places[key].waker.as_ref().is_some_and(|known| known.will_wake(waker))
+    }
+
     /// Wakes `waker` when it is no longer waiting; returns what is no longer needed.
-    pub(crate) fn wake(&mut self, key: Key, waker: &Waker) -> Option<Waker> {
-        let known = &mut self.places[key].waker;
-        if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            return None;
+    pub(crate) fn wake(&mut self, key: Key, waker: Waker) -> Option<Waker> {
+        self.places[key].waker.replace(waker)
+    }
+
+    /// Tells those at the front of each class who are too late at `now`; whom to wake
+    /// of them goes to `late`.
+    pub(crate) fn expel(&mut self, now: Instant, late: &mut Vec<Waker>) {
+        for class in 0..self.classes.len() {
+            while let Some(key) = self.classes[class].first
+                && self.places[key].until.is_some_and(|until| until <= now)
+            {
+                late.extend(self.end(key, Turn::Late));
+            }
         }
-        known.replace(waker.clone())
     }
 
     /// Takes one out of the line, that still waits or not; returns how it stood and

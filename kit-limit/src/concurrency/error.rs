@@ -52,8 +52,15 @@ impl RetryAfter {
     pub(crate) fn of(self, number: u64) -> Duration {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
         let part = (number.wrapping_mul(GOLDEN) >> 32) as f64 / (1_u64 << 32) as f64;
-        self.base.mul_f64(1.0 + self.jitter * (2.0 * part - 1.0))
+        let after = self.base.as_secs_f64() * (1.0 + self.jitter * (2.0 * part - 1.0));
+        // What is too long to be spread is long enough.
+        Duration::try_from_secs_f64(after).unwrap_or(self.base)
     }
+}
+
+/// A part, 0 to 1; what is no number is `other`.
+pub(crate) const fn part(part: f64, other: f64) -> f64 {
+    if part.is_nan() { other } else { part.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
@@ -72,5 +79,7 @@ mod tests {
         }
         let exact = RetryAfter { jitter: 0.0, ..after };
         assert_eq!(exact.of(7), after.base);
+        let ever = RetryAfter { base: Duration::MAX, ..after };
+        assert!((0..100).all(|number| ever.of(number) > Duration::from_hours(1)));
     }
 }

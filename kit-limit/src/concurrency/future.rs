@@ -55,15 +55,16 @@ where
         match this.state.project() {
             StateProj::Sent { reply, call } => {
                 let result = ready!(reply.poll(cx));
-                let (permit, classify) = call.take().expect("polled after the reply");
+                let (mut permit, classify) = call.take().expect("polled after the reply");
                 Poll::Ready(match result {
-                    Ok(reply) => match classify.judge(Ok(&reply)) {
-                        Judgement::Success => Ok(this.until.reply(reply, permit, classify)),
-                        judgement => {
-                            permit.settle(judgement);
-                            Ok(this.until.over(reply))
+                    Ok(reply) => {
+                        match classify.judge(Ok(&reply)) {
+                            Judgement::Success => {}
+                            // It is judged, and in flight as long as any other.
+                            judgement => permit.tell(judgement),
                         }
-                    },
+                        Ok(this.until.reply(reply, permit, classify))
+                    }
                     Err(error) => {
                         permit.settle(classify.judge(Err(&error)));
                         Err(error)

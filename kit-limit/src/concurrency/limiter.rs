@@ -1,6 +1,6 @@
 use super::{
     Algorithm, ConcurrencyLimited, Partitions, Permit, Sample, Sampling,
-    error::RetryAfter,
+    error::{RetryAfter, part},
     gate::{self, Gate},
     permit::Seat,
     share::Share,
@@ -16,7 +16,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How many calls are in flight, and how many may be. Clones are the same.
+/// How many calls are in flight, and how many may be. Clones count the same calls;
+/// what is told who is refused, and the shares of classes, are each clone's own.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,
@@ -46,6 +47,9 @@ pub(super) struct Shared {
 // ===== impl Limiter =====
 
 impl Limiter {
+    /// No limit is higher: 262,144. A higher one is as this one.
+    pub const MOST: usize = gate::MOST;
+
     /// Creates a limiter with the limit that `algorithm` finds. `name` tells it
     /// from others in what it says to an [`Inspector`].
     pub fn new(name: impl Into<Cow<'static, str>>, algorithm: impl Algorithm) -> Self {
@@ -86,7 +90,11 @@ impl Limiter {
     /// Lets a class of requests fill so much of the limit: 0 to 1, where 0 refuses
     /// all of them. By default critical-plus may fill all of it, critical 0.9,
     /// sheddable-plus 0.75 and sheddable 0.5: what matters less is refused first,
-    /// and there is always room for what matters most.
+    /// and there is room left for what matters most.
+    ///
+    /// A share is rounded up to whole calls, so that a small limit is not left
+    /// unused: 0.9 keeps one place free from a limit of 10 on, 0.75 from 4, 0.5
+    /// from 2.
     ///
     /// A class that may fill less than half of the limit does not make it grow by
     /// itself. It matters only with
@@ -105,10 +113,10 @@ impl Limiter {
     }
 
     /// Spreads that by so much to both sides: 0 to 1, so that those who are refused
-    /// at once do not come back at once. 0.5 by default.
+    /// at once do not come back at once. 0.5 by default, and for what is no number.
     #[must_use]
     pub const fn jitter(mut self, jitter: f64) -> Self {
-        self.retry_after.jitter = jitter.clamp(0.0, 1.0);
+        self.retry_after.jitter = part(jitter, RetryAfter::DEFAULT.jitter);
         self
     }
 
@@ -321,10 +329,11 @@ impl Shared {
                 // A failure says how long the call would have taken at the least: what
                 // comes quickly says nothing, what comes late says that it is slow.
                 let tells = !dropped || time >= self.typical.load(Ordering::Relaxed);
-                let so_far = self.window.add(tells.then_some(time), in_flight, dropped);
+                let (so_far, full) = self.window.add(tells.then_some(time), in_flight, dropped);
                 // Where there are many, a few calls later is soon enough.
-                if so_far >= calls && (so_far < 100 || so_far.is_multiple_of(64)) {
-                    self.close(now, length, calls);
+                let is_enough = so_far >= calls && (so_far < 100 || so_far.is_multiple_of(64));
+                if is_enough || full {
+                    self.close(now, length, if full { 0 } else { calls });
                 }
             }
         }

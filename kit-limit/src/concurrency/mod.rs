@@ -55,10 +55,11 @@
 //! Without further words whoever comes when the limit is reached. With
 //! [`by_criticality`](ConcurrencyLimitLayer::by_criticality) each class of requests
 //! ([`Criticality`](kit_endpoint::Criticality)) may fill a part of the limit, the
-//! least critical the smallest ([`Limiter::share`]): 0.5, 0.75, 0.9, 1. So batch
-//! jobs get half of the service at the most, and under load are the first to get
-//! nothing at all, while a tenth is always left for what is critical-plus. The
-//! sources give the principle, not these numbers; set your own.
+//! least critical the smallest ([`Limiter::share`]): 0.5, 0.75, 0.9, 1, rounded up
+//! to whole calls. So batch jobs get half of the service at the most, and under load
+//! are the first to get nothing at all, while from a limit of 10 on a tenth is left
+//! for what is critical-plus. The sources give the principle, not these numbers; set
+//! your own.
 //!
 //! With [`by_partition`](ConcurrencyLimitLayer::by_partition) each caller, or method,
 //! is guaranteed its share of the limit, and may use what the others leave:
@@ -110,7 +111,7 @@ mod share;
 mod sort;
 mod window;
 
-pub(crate) use self::error::RetryAfter;
+pub(crate) use self::error::{RetryAfter, part};
 pub use self::{
     algorithm::{Aimd, Algorithm, Fixed, Gradient2, Sample, Sampling},
     error::ConcurrencyLimited,

@@ -17,9 +17,12 @@ pub struct Permit {
 /// Where a call sits: how many were in flight when it came, itself among them, and
 /// the place of its partition, if it has one.
 ///
-/// One number, for it is passed on in a register.
+/// One number, for it is passed on in a register; its highest bit says that the
+/// limiter was told how the call went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seat(NonZeroU64);
+
+const TOLD: u64 = 1 << 63;
 
 // ===== impl Permit =====
 
@@ -30,15 +33,25 @@ impl Permit {
     }
 }
 
-impl Settle for Permit {
+impl Permit {
+    /// Tells how the call went, and keeps the place: what comes after it says no more.
     #[inline]
-    fn settle(self, judgement: Judgement) {
+    pub(super) fn tell(&mut self, judgement: Judgement) {
+        let begun = self.begun;
+        let Some(in_flight) = self.seat.tell() else { return };
         let dropped = match judgement {
             Judgement::Success => false,
             Judgement::Nothing => return,
             _ => true,
         };
-        self.shared.ended(self.begun, self.seat.in_flight(), dropped);
+        self.shared.ended(begun, in_flight, dropped);
+    }
+}
+
+impl Settle for Permit {
+    #[inline]
+    fn settle(mut self, judgement: Judgement) {
+        self.tell(judgement);
     }
 }
 
@@ -80,6 +93,14 @@ impl Seat {
 
     #[inline]
     const fn partition(self) -> Option<usize> {
-        ((self.0.get() >> 32) as usize).checked_sub(1)
+        (((self.0.get() & !TOLD) >> 32) as usize).checked_sub(1)
+    }
+
+    /// Returns how many were in flight, the first time.
+    #[inline]
+    fn tell(&mut self) -> Option<u32> {
+        let first = (self.0.get() & TOLD == 0).then(|| self.in_flight());
+        self.0 |= TOLD;
+        first
     }
 }

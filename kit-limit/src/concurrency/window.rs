@@ -41,9 +41,10 @@ impl Window {
     }
 
     /// Adds a call that met so many in flight, itself among them. The time, in
-    /// nanoseconds, may say nothing. Returns how many calls there are then.
+    /// nanoseconds, may say nothing. Returns how many calls there are then, and
+    /// whether it is full: then it has to be taken, however many that are.
     #[inline]
-    pub(crate) fn add(&self, time: Option<u64>, in_flight: u32, dropped: bool) -> u32 {
+    pub(crate) fn add(&self, time: Option<u64>, in_flight: u32, dropped: bool) -> (u32, bool) {
         let flag = if dropped { DROPPED } else { 0 };
         // Before the time: who takes the time takes this too.
         let _ = self.peak.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |old| {
@@ -52,11 +53,11 @@ impl Window {
         });
         let times = self.times.load(Ordering::Relaxed);
         match time {
-            Some(time) if times >> TIME_BITS < FULL_CALLS && times & TIME < FULL_TIME => {
+            Some(time) if !is_full(times) => {
                 let call = (1 << TIME_BITS) | (time >> UNIT_BITS).min(LONGEST);
-                calls(self.times.fetch_add(call, Ordering::AcqRel)) + 1
+                (calls(self.times.fetch_add(call, Ordering::AcqRel)) + 1, false)
             }
-            _ => calls(times),
+            _ => (calls(times), is_full(times)),
         }
     }
 
@@ -80,6 +81,11 @@ impl Window {
             dropped: peak & DROPPED != 0,
         })
     }
+}
+
+#[inline]
+const fn is_full(times: u64) -> bool {
+    times >> TIME_BITS >= FULL_CALLS || times & TIME >= FULL_TIME
 }
 
 const fn calls(times: u64) -> u32 {

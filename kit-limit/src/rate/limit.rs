@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 /// One limit for all requests. Clones are the same limit.
 ///
-/// It is two words behind an `Arc`; a check reads the clock once, takes no lock
+/// It is two lines of the cache behind an `Arc`; a check reads the clock once, takes no lock
 /// and allocates nothing.
 #[derive(Clone)]
 pub struct RateLimit {

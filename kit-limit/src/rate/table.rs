@@ -202,9 +202,18 @@ impl<const WAYS: usize> Set<WAYS> {
     fn join(&self, key: u64, now: u64) {
         let mut places = self.keys().into_iter().enumerate().filter(|(_, other)| *other == key);
         let (Some((first, _)), Some((second, _))) = (places.next(), places.next()) else { return };
-        // Only one takes it from there.
-        let owed = self.tats[second].update(|tat| Ok::<_, Infallible>((tat, 0)));
-        let owed = owed.unwrap_or_else(|never| match never {}).saturating_sub(now);
+        let owed = loop {
+            let tat = self.tats[second].get();
+            // What stands there may be another's by now: who takes a slot writes the
+            // TAT first.
+            if self.keys[second].load(Ordering::Acquire) != key {
+                return;
+            }
+            // Only one takes it from there.
+            if self.tats[second].replace(tat, 0).is_ok() {
+                break tat.saturating_sub(now);
+            }
+        };
         let _ = self.tats[first].update(|tat| Ok::<_, Infallible>(((), tat.max(now) + owed)));
     }
 }

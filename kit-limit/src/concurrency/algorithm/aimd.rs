@@ -2,7 +2,8 @@ use super::{Algorithm, Bounds, Sample};
 use std::time::Duration;
 
 /// Additive increase, multiplicative decrease: one more for each call that goes
-/// well, a tenth fewer for each that is dropped or slow, as TCP does.
+/// well, a tenth fewer for each that is dropped or slow, as TCP does. Of calls that
+/// end at once it may hear as of one: if one of them was dropped, a tenth fewer.
 ///
 /// It hears of overload only by loss, so it is for clients of a service that
 /// refuses or times out when it has too much to do. It grows only while at least
@@ -42,10 +43,10 @@ impl Aimd {
     }
 
     /// Keeps so much of the limit when a call is dropped: 0.5 to 1; what is
-    /// beyond is the nearest. 0.9 by default.
+    /// beyond is the nearest. 0.9 by default, and for what is no number.
     #[must_use]
     pub const fn backoff(mut self, ratio: f64) -> Self {
-        self.backoff = ratio.clamp(0.5, 1.0);
+        self.backoff = if ratio.is_nan() { 0.9 } else { ratio.clamp(0.5, 1.0) };
         self
     }
 

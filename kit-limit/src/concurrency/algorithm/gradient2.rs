@@ -74,10 +74,11 @@ impl Gradient2 {
         self
     }
 
-    /// Moves so far towards each new limit: 0 to 1. 0.2 by default.
+    /// Moves so far towards each new limit: 0 to 1. 0.2 by default, and for what is
+    /// no number.
     #[must_use]
     pub const fn smoothing(mut self, part: f64) -> Self {
-        self.smoothing = part.clamp(0.0, 1.0);
+        self.smoothing = super::part(part, 0.2);
         self
     }
 
@@ -90,10 +91,10 @@ impl Gradient2 {
     }
 
     /// Takes the mean of about so many windows for how long calls took of late.
-    /// 600 by default: ten minutes.
+    /// 600 by default: ten minutes. 0 is 1.
     #[must_use]
     pub const fn long_window(mut self, windows: u32) -> Self {
-        self.long.window = windows;
+        self.long.window = if windows == 0 { 1 } else { windows };
         self
     }
 

@@ -5,6 +5,7 @@ mod fixed;
 mod gradient2;
 
 pub use self::{aimd::Aimd, fixed::Fixed, gradient2::Gradient2};
+use super::error::part;
 use std::time::Duration;
 
 /// Finds a limit from what calls show.
@@ -113,7 +114,10 @@ impl Bounds {
     /// Returns what is nearest to `limit`. A limit of 0 would let nothing in that
     /// could raise it.
     fn of(self, limit: usize) -> usize {
-        let min = self.min.max(1);
-        limit.clamp(min, self.max.max(min))
+        // No higher than what is let in at all, or it would have to come down to that
+        // before anything changes.
+        let most = super::gate::MOST;
+        let min = self.min.clamp(1, most);
+        limit.clamp(min, self.max.clamp(min, most))
     }
 }
