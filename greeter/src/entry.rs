@@ -45,7 +45,7 @@ type Layers = (
 type Optional<L> = Either<L, Identity>;
 
 /// Who asks: the name under which they were let in, else the address that they
-/// come from. All others are one.
+/// come from, of IPv6 its /64. All others are one.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker;
 
@@ -124,10 +124,15 @@ impl<'a, T> KeyOf<'a, Request<T>, [u8]> for Asker {
 }
 
 /// A socket for both versions shows IPv4 peers as mapped addresses, which are the
-/// same callers.
-const fn octets(ip: IpAddr) -> [u8; 16] {
-    match ip {
+/// same callers. Of IPv6 a host has a whole /64 to itself (RFC 4291, section 2.5.4),
+/// and would be another caller with each address of it.
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
+        IpAddr::V6(ip) => {
+            let mut network = ip.octets();
+            network[8..].fill(0);
+            network
+        }
     }
 }

@@ -233,6 +233,18 @@ async fn each_address_has_a_rate_of_its_own_which_all_its_ports_and_both_transpo
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_is_one_caller_whichever_address_of_its_network_it_takes() {
+    let greeter = flagged(&["--rate-limit", "2/m"]).await;
+    let mut passed = 0;
+    for host in 0..20 {
+        let from = of(&format!("[2001:db8:0:7:{host}::{host}]:1"));
+        passed += u32::from(greeter.http(from).await == 200);
+    }
+    assert_eq!(passed, 2);
+    assert_eq!(greeter.grpc(of("[2001:db8:0:8::1]:1")).await, Code::Ok, "another network");
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_of_whom_nothing_is_known_are_one() {
     let greeter = flagged(&["--rate-limit", "2/m"]).await;
     let unix = From { peer: Some(Peer::Unix), ..From::default() };

@@ -93,15 +93,17 @@ pub(super) const RATE_LIMIT: Flag = Flag {
     value: "RATE",
     default: "",
     help: "How many greetings each caller may ask for, by name where it is known, else by \
-           address: 100/s, 6000/m, 100000/h; the others are refused (429)",
+           address: 100/s, 6000/m, 100000/h; the others are refused (429); a stream or a chat counts \
+           once",
 };
 pub(super) const CONCURRENCY_LIMIT: Flag = Flag {
     name: "concurrency-limit",
     env: Some("GREETER_CONCURRENCY_LIMIT"),
     value: "adaptive|N",
     default: "",
-    help: "How many greetings are worked on at once: as many as go well, or a number; the others \
-           are refused (503), those first whose x-request-criticality is sheddable",
+    help: "How many greetings are worked on at once, of streams and chats until they begin: as many \
+           as go well, or a number; the others are refused (503), those first whose \
+           x-request-criticality is sheddable, which is believed",
 };
 pub(super) const BREAKER_FAILURES: Flag = Flag {
     name: "breaker-failures",
