@@ -145,7 +145,10 @@ pub fn breaker_slow() -> impl Measured + Clone {
 pub fn breaker_keyed() -> impl Measured + Clone {
     let circuits = keyed::Circuits::new("bench", Limits::default());
     let key = |request: &u64| request % 10;
-    keyed::KeyedBreakerLayer::new(circuits, key).classify(AnyError).layer(AtOnce)
+    let mut service = keyed::KeyedBreakerLayer::new(circuits, key).classify(AnyError).layer(AtOnce);
+    // The first call of a key makes its circuit.
+    (0..10).for_each(|request| call(&mut service, request));
+    service
 }
 
 /// Returns a layer's service over one that replies at once.

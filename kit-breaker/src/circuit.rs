@@ -1,9 +1,9 @@
 use crate::{
-    Change, Limits, Open, Permit, Reason, State, Tally,
+    Change, Limits, Open, Reason, State, Tally,
     control::{Control, Entry},
     gate::{Gate, Pass},
-    permit::Begun,
-    window::{Calls, Shown},
+    permit::{Begun, Ticket},
+    window::{Calls, Shown, nanos_since},
 };
 use kit_endpoint::{Inspect, Inspector, Judgement};
 use std::{
@@ -204,15 +204,15 @@ impl Circuit {
     }
 
     #[inline]
-    pub(crate) fn admit(&self) -> Result<Permit, Open> {
+    pub(crate) fn admit(&self) -> Result<Ticket, Open> {
         match self.shared.gate.look() {
             (_, Pass::Shut) => self.admit_probe(),
-            (era, _) => Ok(Permit::new(self.clone(), era)),
+            (era, _) => Ok(Ticket::new(era, 0)),
         }
     }
 
     #[cold]
-    fn admit_probe(&self) -> Result<Permit, Open> {
+    fn admit_probe(&self) -> Result<Ticket, Open> {
         let mut control = self.control();
         let (entry, change) = control.enter(&self.shared.limits);
         let era = self.shared.gate.look().0;
@@ -222,19 +222,19 @@ impl Circuit {
         }
         self.tell(change);
         match entry {
-            Entry::Probe(probing) => Ok(Permit::probe(self.clone(), era, probing)),
-            Entry::Again => Ok(Permit::new(self.clone(), era)),
+            Entry::Probe(probing) => Ok(Ticket::new(era, probing)),
+            Entry::Again => Ok(Ticket::new(era, 0)),
             Entry::Refused(retry_after) => Err(Open { retry_after }),
         }
     }
 
-    /// Says whether a call that was let in then, as this probe if it is one, would
-    /// be let in still.
+    /// Says whether who holds this ticket would be let in still.
     #[inline]
-    pub(crate) fn admits(&self, era: u32, probing: u32) -> bool {
+    pub(crate) fn admits(&self, ticket: Ticket) -> bool {
+        let probing = ticket.probing();
         match self.shared.gate.look() {
             (_, Pass::Shut) => probing != 0 && self.control().is_probing(probing),
-            (now, _) => now == era && probing == 0,
+            (now, _) => now == ticket.era() && probing == 0,
         }
     }
 
@@ -265,9 +265,8 @@ impl Circuit {
     #[inline]
     pub(crate) fn begin_call(&self) -> Option<Begun> {
         self.shared.limits.slow()?;
-        let nanos = Instant::now().saturating_duration_since(self.shared.made).as_nanos();
         // One more, for zero is none.
-        Begun::new(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1))
+        Begun::new(nanos_since(self.shared.made, Instant::now()).saturating_add(1))
     }
 
     /// Says whether a call took too long that began then and ends now.
@@ -276,8 +275,8 @@ impl Circuit {
         let (Some(begun), Some(now), Some(slow)) = (begun, now, limits.slow()) else {
             return false;
         };
-        let begun = Duration::from_nanos(begun.get() - 1);
-        now.saturating_duration_since(*made).saturating_sub(begun) >= slow
+        let took = (nanos_since(*made, now) + 1).saturating_sub(begun.get());
+        Duration::from_nanos(took) >= slow
     }
 
     /// Counts what a call of `era` has shown, which began then if it was timed.
@@ -290,6 +289,9 @@ impl Circuit {
         }
     }
 
+    // Not in each caller: a circuit without rates, which all of them may have, does not
+    // come here while its service is well.
+    #[inline(never)]
     fn judge(&self, era: u32, judgement: Judgement, begun: Option<Begun>) {
         let Shared { gate, calls, limits, .. } = &*self.shared;
         let opens = match gate.look() {

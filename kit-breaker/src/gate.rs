@@ -1,11 +1,11 @@
 //! What every call passes: one word.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Apart, AtomicU64, Ordering};
 
 /// What a call meets: the failures in a row so far, or a mark, and above them
 /// the era, which counts how often that began anew.
 #[derive(Debug)]
-pub(crate) struct Gate(AtomicU64);
+pub(crate) struct Gate(Apart<AtomicU64>);
 
 /// What a call finds at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +30,19 @@ pub(crate) const MOST: u32 = u32::MAX - 3;
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self(Apart(AtomicU64::new(0)))
     }
 
     /// Returns the era and what a call finds.
     #[inline]
     pub(crate) fn look(&self) -> (u32, Pass) {
-        parts(self.0.load(Ordering::Acquire))
+        parts(self.0.0.load(Ordering::Acquire))
     }
 
     /// Says whether calls of `era` are judged, by the last word on it.
     #[inline]
     pub(crate) fn failures(&self, era: u32) -> Option<u32> {
-        match parts(self.0.load(Ordering::Relaxed)) {
+        match parts(self.0.0.load(Ordering::Relaxed)) {
             (now, Pass::Judged(failures)) if now == era => Some(failures),
             _ => None,
         }
@@ -52,7 +52,7 @@ impl Gate {
     /// one call alone is told.
     pub(crate) fn fail(&self, era: u32, limit: u32) -> bool {
         let counted =
-            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| match parts(old) {
+            self.0.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| match parts(old) {
                 (now, Pass::Judged(failures)) if now == era && failures < limit => Some(old + 1),
                 _ => None,
             });
@@ -62,10 +62,11 @@ impl Gate {
     /// Forgets the failures of `era`, but for one at `limit`: the circuit is about
     /// to open, for that failure came first.
     pub(crate) fn forget(&self, era: u32, limit: u32) {
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| match parts(old) {
-            (now, Pass::Judged(1..)) if now == era && !at(old, limit) => Some(word(era, 0)),
-            _ => None,
-        });
+        let _ =
+            self.0.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| match parts(old) {
+                (now, Pass::Judged(1..)) if now == era && !at(old, limit) => Some(word(era, 0)),
+                _ => None,
+            });
     }
 
     /// Sets what calls find, and the era. Only under the circuit's lock.
@@ -76,7 +77,7 @@ impl Gate {
             Pass::Free => FREE,
             Pass::Shut => SHUT,
         };
-        self.0.swap(word(era, low), Ordering::AcqRel);
+        self.0.0.swap(word(era, low), Ordering::AcqRel);
     }
 }
 

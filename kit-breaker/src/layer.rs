@@ -1,4 +1,4 @@
-use crate::{Breaker, Circuit, Limits};
+use crate::{Breaker, Circuit, Limits, permit::Door};
 use kit_endpoint::{AsError, ServerFaults, UntilBodyEnd, UntilReply, UntilStreamEnd};
 use tower_layer::Layer;
 
@@ -71,8 +71,8 @@ impl<S, C: Clone, R: Clone, U: Clone> Layer<S> for BreakerLayer<C, R, U> {
     type Service = Breaker<S, C, R, U>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let circuit = self.circuit.clone();
+        let door = Door::new(self.circuit.clone());
         let (classify, refuse) = (self.classify.clone(), self.refuse.clone());
-        Breaker { inner, classify, refuse, until: self.until.clone(), circuit, admission: None }
+        Breaker { inner, classify, refuse, until: self.until.clone(), door }
     }
 }

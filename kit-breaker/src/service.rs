@@ -1,4 +1,4 @@
-use crate::{Circuit, Open, Permit, future::ResponseFuture};
+use crate::{Circuit, Open, Permit, future::ResponseFuture, permit::Door};
 use kit_endpoint::{AsError, Classify, Refuse, ServerFaults, Until, UntilReply};
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -13,9 +13,8 @@ pub struct Breaker<S, C = ServerFaults, R = AsError, U = UntilReply> {
     pub(crate) classify: C,
     pub(crate) refuse: R,
     pub(crate) until: U,
-    pub(crate) circuit: Circuit,
-    /// Decided in `poll_ready`, spent in `call`, never cloned.
-    pub(crate) admission: Option<Result<Permit, Open>>,
+    /// Asked in `poll_ready`, passed in `call`.
+    pub(crate) door: Door,
 }
 
 // ===== impl Breaker =====
@@ -23,7 +22,7 @@ pub struct Breaker<S, C = ServerFaults, R = AsError, U = UntilReply> {
 impl<S, C, R, U> Breaker<S, C, R, U> {
     /// Returns the circuit that this breaker and its clones share.
     pub const fn circuit(&self) -> &Circuit {
-        &self.circuit
+        self.door.circuit()
     }
 
     /// Returns the inner service.
@@ -43,36 +42,23 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, C, R, U>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // One that waits for the inner service has to hear that the circuit opened.
-        if !matches!(&self.admission, Some(Ok(permit)) if permit.holds()) {
-            // Gives a place back first, if it had one.
-            self.admission = None;
-            self.admission = Some(self.circuit.admit());
-        }
-        let Some(Ok(permit)) = &mut self.admission else {
-            // Do not ask the inner service: it may be pending because it is down.
-            return Poll::Ready(Ok(()));
-        };
-        let poll = permit.during(|| self.inner.poll_ready(cx));
-        if let Poll::Ready(Err(error)) = &poll {
-            permit.record(self.classify.judge(Err(error)));
-            self.admission = None;
-        }
-        poll
+        let Self { inner, classify, door, .. } = self;
+        door.ready(|| inner.poll_ready(cx), |error| classify.judge(Err(error)))
     }
 
-    #[expect(clippy::expect_used, reason = "allowed by the contract of `Service::call`")]
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let until = self.until.clone();
-        match self.admission.take().expect("poll_ready must be called first") {
+        match self.door.enter() {
             Ok(mut permit) => {
                 permit.begin();
                 let reply = permit.during(|| self.inner.call(request));
                 ResponseFuture::sent(reply, permit, self.classify.clone(), until)
             }
             Err(open) => {
-                self.circuit.count_refused();
+                self.door.circuit().count_refused();
                 ResponseFuture::refused(open, self.refuse.clone(), until)
             }
         }
@@ -86,9 +72,7 @@ impl<S: Clone, C: Clone, R: Clone, U: Clone> Clone for Breaker<S, C, R, U> {
             classify: self.classify.clone(),
             refuse: self.refuse.clone(),
             until: self.until.clone(),
-            circuit: self.circuit.clone(),
-            // Readiness belongs to one handle: the clone must ask for its own.
-            admission: None,
+            door: self.door.clone(),
         }
     }
 }

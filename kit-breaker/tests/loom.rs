@@ -5,6 +5,9 @@
 
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    #[derive(Debug)]
+    pub(crate) struct Apart<T>(pub(crate) T);
 }
 
 #[path = "../src/window/buckets.rs"]
@@ -108,6 +111,25 @@ fn a_bad_call_that_is_overtaken_leaves_nothing_behind() {
         assert!(calls == 1 && failures == slow && failures <= 1);
         ring.record(0, false, false);
         assert_eq!(ring.tally(), (1, 0, 0));
+    });
+}
+
+#[test]
+fn a_success_that_writes_nothing_takes_no_failure_away() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(2));
+        // Full and well: such a success is not written.
+        (0..2).for_each(|_| _ = ring.record(0, false, false));
+        let (_, (calls, failures, _)) = both(
+            &ring,
+            |ring| ring.record(0, false, false),
+            |ring| ring.record(0, true, false).unwrap(),
+        );
+        assert_eq!((calls, failures), (2, 1), "who failed finds itself");
+        assert_eq!(ring.tally(), (2, 1, 0));
+        ring.record(0, false, false);
+        ring.record(0, false, false);
+        assert_eq!(ring.tally(), (2, 0, 0), "and is forgotten after as many as there are places");
     });
 }
 

@@ -56,7 +56,8 @@ where
         let until = self.until.clone();
         let circuit = self.circuits.of((self.key)(&request));
         match circuit.admit() {
-            Ok(mut permit) => {
+            Ok(ticket) => {
+                let mut permit = Permit::new(circuit, ticket);
                 permit.begin();
                 let reply = permit.during(|| self.inner.call(request));
                 ResponseFuture::sent(reply, permit, self.classify.clone(), until)

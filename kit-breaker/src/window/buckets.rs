@@ -1,6 +1,6 @@
 //! Counts of the recent past, in buckets of time.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Apart, AtomicU32, AtomicU64, Ordering};
 
 /// How many buckets a window has: linkerd's ten, each exact.
 const COUNT: u32 = 10;
@@ -15,7 +15,7 @@ const COUNT: u32 = 10;
 pub(crate) struct Buckets<const N: usize> {
     buckets: [[AtomicU64; N]; COUNT as usize],
     /// The last bucket that somebody marked.
-    marked: AtomicU32,
+    marked: Apart<AtomicU32>,
 }
 
 // ===== impl Buckets =====
@@ -25,7 +25,7 @@ impl<const N: usize> Buckets<N> {
 
     pub(crate) fn new() -> Self {
         let bucket = |_| std::array::from_fn(|_| AtomicU64::new(0));
-        Self { buckets: std::array::from_fn(bucket), marked: AtomicU32::new(0) }
+        Self { buckets: std::array::from_fn(bucket), marked: Apart(AtomicU32::new(0)) }
     }
 
     /// Counts one thing in the bucket of this name.
@@ -53,7 +53,7 @@ impl<const N: usize> Buckets<N> {
 
     /// Marks the bucket of this name.
     pub(crate) fn mark(&self, tag: u32) {
-        let _ = self.marked.fetch_update(Ordering::Release, Ordering::Relaxed, |old| {
+        let _ = self.marked.0.fetch_update(Ordering::Release, Ordering::Relaxed, |old| {
             (old != tag && !is_ahead(old, tag)).then_some(tag)
         });
     }
@@ -62,7 +62,7 @@ impl<const N: usize> Buckets<N> {
     #[inline]
     pub(crate) fn is_marked(&self, tag: u32) -> bool {
         // One bucket more, on both sides: who marked it may have been overtaken.
-        tag.wrapping_sub(self.marked.load(Ordering::Acquire)).wrapping_add(COUNT) <= 2 * COUNT
+        tag.wrapping_sub(self.marked.0.load(Ordering::Acquire)).wrapping_add(COUNT) <= 2 * COUNT
     }
 
     /// Returns the count of one thing in the window that ends with this bucket.

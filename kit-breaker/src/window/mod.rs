@@ -51,6 +51,14 @@ const CALLS: usize = 0;
 const FAILURES: usize = 1;
 const SLOW: usize = 2;
 
+/// Returns the nanoseconds since then: 64 bits of them are centuries, and quicker to
+/// divide than `Duration`'s.
+#[inline]
+pub(crate) fn nanos_since(then: Instant, now: Instant) -> u64 {
+    let since = now.saturating_duration_since(then);
+    since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into())
+}
+
 // ===== impl Calls =====
 
 impl Calls {
@@ -115,8 +123,7 @@ impl Recent {
     /// so no bucket of one is seen in another.
     #[expect(clippy::cast_possible_truncation, reason = "names may be used again")]
     fn tag(&self, era: u32, now: Instant) -> u32 {
-        let nanos = now.saturating_duration_since(self.began).as_nanos();
-        let tick = (nanos / u128::from(self.width)) as u32;
+        let tick = (nanos_since(self.began, now) / self.width) as u32;
         let apart = Buckets::<3>::COUNT + 1;
         era.wrapping_mul(apart).wrapping_add(tick).wrapping_add(apart)
     }

@@ -1,6 +1,6 @@
 //! The last calls, each in a place of its own.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Apart, AtomicU32, AtomicU64, Ordering};
 
 /// What the last so many calls showed, without a lock.
 ///
@@ -12,9 +12,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) struct Ring {
     /// The era, and where the next call goes: up to twice the places, so that it
     /// shows whether each was taken once.
-    head: AtomicU64,
+    head: Apart<AtomicU64>,
     /// The era, the failures and the slow ones.
-    sums: AtomicU64,
+    sums: Apart<AtomicU64>,
     /// The era, shortened, and whether the call failed or was slow.
     places: Box<[AtomicU32]>,
 }
@@ -32,7 +32,7 @@ const BAD: u32 = FAILED | SLOW;
 impl Ring {
     pub(crate) fn new(calls: u32) -> Self {
         let places = (0..calls.clamp(1, MOST)).map(|_| AtomicU32::new(0)).collect();
-        Self { head: AtomicU64::new(0), sums: AtomicU64::new(0), places }
+        Self { head: Apart(AtomicU64::new(0)), sums: Apart(AtomicU64::new(0)), places }
     }
 
     /// Counts a call of `era` and returns the calls, the failures and the slow
@@ -40,12 +40,15 @@ impl Ring {
     #[inline]
     pub(crate) fn record(&self, era: u32, failed: bool, slow: bool) -> Option<(u32, u32, u32)> {
         let many = self.many();
+        if !failed && !slow && self.is_full_and_well(era, many) {
+            return Some((many, 0, 0));
+        }
         let next = |head| {
             let (of, next) = parts(head);
             let after = if next + 1 == 2 * many { many } else { next + 1 };
             (of == era).then(|| word(era, after))
         };
-        let head = self.head.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
+        let head = self.head.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
         let next = parts(head).1;
         let shows = (u32::from(failed) * FAILED) | (u32::from(slow) * SLOW);
         if shows != 0 && !self.change(|of| of == era, |sums| sums + weight(shows)) {
@@ -62,26 +65,35 @@ impl Ring {
             self.change(|of| of << 2 == old & !BAD, |sums| sums - weight(old & BAD));
         }
         // As in `tally`: the calls last, for who counted meanwhile counts in both.
-        let (of, sums) = parts(self.sums.load(Ordering::Acquire));
-        let calls = parts(self.head.load(Ordering::Acquire)).1.min(many);
+        let (of, sums) = parts(self.sums.0.load(Ordering::Acquire));
+        let calls = parts(self.head.0.load(Ordering::Acquire)).1.min(many);
         (of == era).then(|| (calls, (sums >> 16).min(calls), (sums & 0xffff).min(calls)))
+    }
+
+    /// Says whether each place has a call of `era` and none a bad one: then one more
+    /// that went well would change nothing, but for which of them is the oldest. So
+    /// nothing is written while all is well.
+    #[inline]
+    fn is_full_and_well(&self, era: u32, many: u32) -> bool {
+        let (of, next) = parts(self.head.0.load(Ordering::Acquire));
+        of == era && next >= many && self.sums.0.load(Ordering::Acquire) == word(era, 0)
     }
 
     /// Returns the calls, the failures and the slow ones.
     pub(crate) fn tally(&self) -> (u32, u32, u32) {
-        let sums = parts(self.sums.load(Ordering::Acquire)).1;
-        let calls = parts(self.head.load(Ordering::Acquire)).1.min(self.many());
+        let sums = parts(self.sums.0.load(Ordering::Acquire)).1;
+        let calls = parts(self.head.0.load(Ordering::Acquire)).1.min(self.many());
         (calls, (sums >> 16).min(calls), (sums & 0xffff).min(calls))
     }
 
     /// Forgets all calls; those that come are of `era`.
     pub(crate) fn begin(&self, era: u32) {
-        self.sums.swap(word(era, 0), Ordering::AcqRel);
-        self.head.swap(word(era, 0), Ordering::AcqRel);
+        self.sums.0.swap(word(era, 0), Ordering::AcqRel);
+        self.head.0.swap(word(era, 0), Ordering::AcqRel);
     }
 
     fn change(&self, of: impl Fn(u32) -> bool, to: impl Fn(u32) -> u32) -> bool {
-        let changed = self.sums.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
+        let changed = self.sums.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             let (era, sums) = parts(old);
             of(era).then(|| word(era, to(sums)))
         });
