@@ -1,0 +1,1 @@
+//! One line for each call, and the lines a program writes.
