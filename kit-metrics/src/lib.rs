@@ -54,7 +54,9 @@ mod hook;
 mod kind_of;
 pub mod prometheus;
 pub mod red;
+pub mod registry;
 pub mod server;
+mod trace;
 
 pub use kit_endpoint::{
     AnyError, Fault, GrpcStatus, HttpStatus, Inspect, Inspector, Kind, ServerFaults,
@@ -65,7 +67,9 @@ pub use self::{
     kind_of::{KindOf, KindOfEnd},
     prometheus::Prometheus,
     red::{Red, RedLayer},
+    registry::Registry,
     server::{GrpcServer, HttpServer},
+    trace::{Trace, TraceOf, Traces, Untraced},
 };
 
 type DynRecorder = dyn Recorder + Send + Sync;

@@ -1,6 +1,7 @@
 //! The page that Prometheus scrapes.
 //!
-//! A [`Prometheus`] is a recorder of the `metrics` facade: whatever registers
+//! A [`Prometheus`] is a recorder of the `metrics` facade, a
+//! [`Registry`](crate::Registry) that can be read as a page: whatever registers
 //! metrics on it, they stand on the page that [`render`](Prometheus::render)
 //! makes. What registers none but knows something all the same, a breaker or
 //! an accept loop, is asked while the page is made, by
@@ -37,6 +38,17 @@
 //! metrics end up with one name, the first stands, and a comment on the page
 //! says so.
 //!
+//! # Formats
+//!
+//! The text format 0.0.4, and OpenMetrics 1.0, which says units and carries
+//! exemplars: behind a bucket the trace (`trace_id`, `span_id`) of a call that
+//! fell into it. Prometheus asks for OpenMetrics, and keeps exemplars where it
+//! runs with `--enable-feature=exemplar-storage`. [`Prometheus::service`]
+//! answers as it is asked. OpenMetrics knows no comments, so that what is left
+//! out there for its name is so without a word, and the times at which series
+//! were created (`_created`), which it may have, are not written: Prometheus
+//! takes each for a series more.
+//!
 //! # Histograms
 //!
 //! They have fixed buckets, [`DURATION_BUCKETS`] unless
@@ -49,66 +61,49 @@
 //! A metric has at most [`limit`](Prometheus::limit) sets of labels; those
 //! that come later share one whose every value is `other`.
 
-mod family;
-mod histogram;
-mod level;
-mod name;
+mod format;
 mod page;
+mod text;
 
-use self::{
-    family::{Cell, Family, Shape},
-    page::Page,
-};
+pub use self::{format::Format, page::Page};
+pub use crate::registry::DURATION_BUCKETS;
+
+use self::text::Text;
+use crate::Registry;
 use kit_endpoint::Inspect;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
 
-/// The upper bounds of a histogram's buckets, in seconds, that OpenTelemetry's
-/// conventions advise for `http.server.request.duration`.
-pub const DURATION_BUCKETS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-
-/// How many sets of labels a metric may have: OpenTelemetry's default.
-const LIMIT: usize = 2000;
-
-/// A recorder that renders what it recorded in Prometheus' text format.
+/// A recorder that renders what it recorded as Prometheus reads it.
 ///
 /// See the [module](self) for what it does. Clones share everything.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Prometheus {
-    shared: Arc<Mutex<Shared>>,
-}
-
-/// Locked to register and to render, never to record.
-struct Shared {
-    families: BTreeMap<(String, Shape), Family>,
-    buckets: HashMap<String, Arc<[f64]>>,
-    default: Arc<[f64]>,
-    components: Vec<Arc<dyn Inspect>>,
-    limit: usize,
+    registry: Registry,
 }
 
 // ===== impl Prometheus =====
 
 impl Prometheus {
-    /// The media type of the page, for the header `content-type`.
-    pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
+    /// The media type of the page that [`render`](Self::render) makes, for the
+    /// header `content-type`.
+    pub const CONTENT_TYPE: &'static str = Format::Text.content_type();
 
     /// Creates a recorder without metrics.
     #[must_use]
     pub fn new() -> Self {
-        let shared = Shared {
-            families: BTreeMap::new(),
-            buckets: HashMap::new(),
-            default: Arc::new(DURATION_BUCKETS),
-            components: Vec::new(),
-            limit: LIMIT,
-        };
-        Self { shared: Arc::new(Mutex::new(shared)) }
+        Self::default()
+    }
+
+    /// Renders what `registry` holds, which others may read as well.
+    #[must_use]
+    pub const fn of(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    /// Returns where the metrics are kept, for whoever else is to read them.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Gives the histogram `name` buckets with these upper bounds: in any
@@ -116,17 +111,14 @@ impl Prometheus {
     /// registered from now on.
     #[must_use]
     pub fn buckets(self, name: &str, bounds: &[f64]) -> Self {
-        let bounds = histogram::bounds(bounds);
-        self.shared().buckets.insert(name::metric(name), bounds);
-        self
+        Self { registry: self.registry.buckets(name, bounds) }
     }
 
     /// Allows each metric `series` sets of labels: 2000 by default, as
     /// OpenTelemetry does.
     #[must_use]
     pub fn limit(self, series: usize) -> Self {
-        self.shared().limit = series;
-        self
+        Self { registry: self.registry.limit(series) }
     }
 
     /// Asks `component` for what it knows whenever the page is made.
@@ -134,7 +126,7 @@ impl Prometheus {
     /// Where several say the same counter with the same labels, it is their
     /// sum; of a gauge, the last counts.
     pub fn collect(&self, component: impl Inspect + 'static) {
-        self.shared().components.push(Arc::new(component));
+        self.registry.collect(component);
     }
 
     /// Makes the page, in the text format 0.0.4: sorted, so that what did not
@@ -144,91 +136,53 @@ impl Prometheus {
     /// always agree; its sum may be ahead by what was just recorded.
     #[must_use]
     pub fn render(&self) -> String {
-        let (components, limit) = {
-            let shared = self.shared();
-            (shared.components.clone(), shared.limit)
-        };
-        // Not under the lock: a component may take its time, or register.
-        let mut asked = family::Asked::new(limit);
-        for component in &components {
-            component.inspect(&mut asked);
-        }
-        let mut page = Page::default();
-        let shared = self.shared();
-        for ((name, shape), family) in &shared.families {
-            page.add(name::exposed(name, *shape, family.unit()), *shape, family);
-        }
-        for ((name, shape), family) in asked.families() {
-            page.add(name.clone(), *shape, family);
-        }
-        page.render()
+        self.render_as(Format::Text)
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
-        // No code that can panic runs under the lock.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes the page in a format.
+    #[must_use]
+    pub fn render_as(&self, format: Format) -> String {
+        Text::new(&self.registry.read(), format).render()
     }
 
-    fn describe(&self, shape: Shape, name: &KeyName, unit: Option<Unit>, help: &str) {
-        let mut shared = self.shared();
-        let family = shared.families.entry((name::metric(name.as_str()), shape)).or_default();
-        family.describe(unit, help);
-    }
-
-    fn register(&self, shape: Shape, key: &Key) -> Cell {
-        let mut shared = self.shared();
-        let Shared { families, buckets, default, limit, .. } = &mut *shared;
-        let name = name::metric(key.name());
-        let bounds = buckets.get(&name).unwrap_or(default);
-        let new = || match shape {
-            Shape::Counter => Cell::counter(),
-            Shape::Gauge => Cell::gauge(),
-            Shape::Histogram => Cell::histogram(bounds),
-        };
-        let labels = name::labels(key.labels().map(|label| (label.key(), label.value())), shape);
-        families.entry((name, shape)).or_default().series(labels, *limit, new).clone()
-    }
-}
-
-impl Default for Prometheus {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Prometheus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = self.shared();
-        f.debug_struct("Prometheus")
-            .field("metrics", &shared.families.len())
-            .field("components", &shared.components.len())
-            .field("limit", &shared.limit)
-            .finish_non_exhaustive()
+    /// Returns a service that answers with the page, in the format that it is
+    /// asked for.
+    ///
+    /// ```
+    /// use kit_metrics::Prometheus;
+    ///
+    /// let metrics = Prometheus::new();
+    /// let app: axum::Router = axum::Router::new().route_service("/metrics", metrics.service());
+    /// # let _ = app;
+    /// ```
+    #[must_use]
+    pub fn service(&self) -> Page {
+        Page::new(self.clone())
     }
 }
 
 impl Recorder for Prometheus {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Counter, &name, unit, &description);
+        self.registry.describe_counter(name, unit, description);
     }
 
     fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Gauge, &name, unit, &description);
+        self.registry.describe_gauge(name, unit, description);
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Histogram, &name, unit, &description);
+        self.registry.describe_histogram(name, unit, description);
     }
 
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.register(Shape::Counter, key).into_counter()
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.registry.register_counter(key, metadata)
     }
 
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.register(Shape::Gauge, key).into_gauge()
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.registry.register_gauge(key, metadata)
     }
 
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.register(Shape::Histogram, key).into_histogram()
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.registry.register_histogram(key, metadata)
     }
 }

@@ -1,141 +1,66 @@
-use super::{
-    family::{Cell, Family, Labels, Shape},
-    histogram::Snapshot,
+use super::{Format, Prometheus};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, VARY},
 };
 use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::{self, Write as _},
-    sync::atomic::Ordering,
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
 };
+use tower_service::Service;
 
-/// A page in the text format 0.0.4, while it is being put together.
-#[derive(Default)]
-pub(super) struct Page<'a> {
-    families: BTreeMap<String, (Shape, &'a Family)>,
-    /// Every name of a line, so that no two metrics write the same.
-    taken: HashSet<String>,
-    clashes: Vec<(String, Shape)>,
+/// Answers with the page, in the format that is asked for.
+///
+/// [`Prometheus::service`] makes it. It is a service of any request of HTTP, to
+/// be routed by whatever routes; it answers `GET` and `HEAD`, on whatever path,
+/// and other methods with 405. To make the page takes as long as the components
+/// take that are asked, and some microseconds for each series, on the task that
+/// calls. It is not compressed: tower-http has a layer for that.
+#[derive(Debug, Clone)]
+pub struct Page {
+    metrics: Prometheus,
 }
-
-/// Text in which what the format gives a meaning is escaped.
-struct Escaped<'a>(&'a str, &'static [char]);
-
-/// A number as the format writes it.
-struct Number(f64);
 
 // ===== impl Page =====
 
-impl<'a> Page<'a> {
-    pub(super) fn add(&mut self, name: String, shape: Shape, family: &'a Family) {
-        if family.all().is_empty() {
-            return;
-        }
-        let suffixes: &[&str] = match shape {
-            Shape::Counter | Shape::Gauge => &[""],
-            Shape::Histogram => &["", "_bucket", "_sum", "_count"],
-        };
-        let lines: Vec<_> = suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect();
-        if lines.iter().any(|line| self.taken.contains(line)) {
-            self.clashes.push((name, shape));
-        } else {
-            self.taken.extend(lines);
-            self.families.insert(name, (shape, family));
-        }
+impl Page {
+    pub(super) const fn new(metrics: Prometheus) -> Self {
+        Self { metrics }
     }
 
-    pub(super) fn render(&self) -> String {
-        let mut out = String::new();
-        // A string takes whatever is written.
-        let _ = self.write(&mut out);
-        out
+    fn answer(&self, head: bool, format: Format) -> Response<String> {
+        let page = self.metrics.render_as(format);
+        let length = HeaderValue::from(page.len());
+        let mut reply = Response::new(if head { String::new() } else { page });
+        let headers = reply.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        headers.insert(CONTENT_LENGTH, length);
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        reply
+    }
+}
+
+impl<B> Service<Request<B>> for Page {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn write(&self, out: &mut String) -> fmt::Result {
-        for (name, (shape, family)) in &self.families {
-            if !family.help().is_empty() {
-                writeln!(out, "# HELP {name} {}", Escaped(family.help(), &['\\', '\n']))?;
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let format = Format::from_accept(request.headers());
+        ready(Ok(match *request.method() {
+            Method::GET => self.answer(false, format),
+            Method::HEAD => self.answer(true, format),
+            _ => {
+                let mut reply = Response::new(String::new());
+                *reply.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                reply
             }
-            writeln!(out, "# TYPE {name} {}", shape.name())?;
-            for (labels, cell) in family.all() {
-                match cell {
-                    Cell::Counter(count) => {
-                        line(out, name, "", labels, None, count.load(Ordering::Relaxed))?;
-                    }
-                    Cell::Gauge(level) => {
-                        line(out, name, "", labels, None, Number(level.value()))?;
-                    }
-                    Cell::Histogram(buckets) => {
-                        histogram(out, name, labels, &buckets.snapshot())?;
-                    }
-                }
-            }
-        }
-        for (name, shape) in &self.clashes {
-            let shape = shape.name();
-            writeln!(out, "# the {shape} {name} is left out: another metric has its name")?;
-        }
-        Ok(())
-    }
-}
-
-fn histogram(out: &mut String, name: &str, labels: &Labels, read: &Snapshot<'_>) -> fmt::Result {
-    for (bound, count) in read.buckets() {
-        line(out, name, "_bucket", labels, Some(Number(bound)), count)?;
-    }
-    line(out, name, "_sum", labels, None, Number(read.sum))?;
-    line(out, name, "_count", labels, None, read.count())
-}
-
-fn line(
-    out: &mut String,
-    name: &str,
-    suffix: &str,
-    labels: &Labels,
-    le: Option<Number>,
-    value: impl fmt::Display,
-) -> fmt::Result {
-    write!(out, "{name}{suffix}")?;
-    let mut separator = '{';
-    for (name, value) in labels {
-        write!(out, "{separator}{name}=\"{}\"", Escaped(value, &['\\', '\n', '"']))?;
-        separator = ',';
-    }
-    if let Some(le) = le {
-        write!(out, "{separator}le=\"{le}\"")?;
-        separator = ',';
-    }
-    if separator == ',' {
-        out.push('}');
-    }
-    writeln!(out, " {value}")
-}
-
-// ===== impl Escaped =====
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(self.1) {
-            f.write_str(&rest[..at])?;
-            f.write_str(match &rest[at..=at] {
-                "\n" => "\\n",
-                "\"" => "\\\"",
-                _ => "\\\\",
-            })?;
-            rest = &rest[at + 1..];
-        }
-        f.write_str(rest)
-    }
-}
-
-// ===== impl Number =====
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            f64::INFINITY => f.write_str("+Inf"),
-            f64::NEG_INFINITY => f.write_str("-Inf"),
-            number => number.fmt(f),
-        }
+        }))
     }
 }

@@ -1,11 +1,19 @@
+use super::{
+    exemplar::Slot,
+    reading::{Exemplar, Histogram},
+};
+use crate::Trace;
 use metrics::HistogramFn;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 /// A histogram with fixed buckets: recording is two atomic operations.
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     bounds: Arc<[f64]>,
     /// How many values fell into each bucket, the infinite one last. They are
     /// added up when they are read, so that no reader sees a count that does
@@ -13,13 +21,8 @@ pub(super) struct Buckets {
     counts: Box<[AtomicU64]>,
     /// The bits of an `f64`.
     sum: AtomicU64,
-}
-
-/// What a histogram held when it was read.
-pub(super) struct Snapshot<'a> {
-    bounds: &'a [f64],
-    counts: Vec<u64>,
-    pub(super) sum: f64,
+    /// The newest exemplar of each bucket. Most series have none ever.
+    exemplars: OnceLock<Box<[Slot]>>,
 }
 
 /// Sorts the upper bounds, and drops what cannot be one.
@@ -37,18 +40,35 @@ pub(super) fn bounds(bounds: &[f64]) -> Arc<[f64]> {
 impl Buckets {
     pub(super) fn new(bounds: Arc<[f64]>) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, counts, sum: AtomicU64::new(0) }
+        Self { bounds, counts, sum: AtomicU64::new(0), exemplars: OnceLock::new() }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot<'_> {
+    /// Records `value`, for which `trace` is an example.
+    pub(crate) fn record_traced(&self, value: f64, trace: Trace) {
+        let Some(bucket) = self.add(value, 1, value) else { return };
+        let exemplars =
+            self.exemplars.get_or_init(|| self.counts.iter().map(|_| Slot::new()).collect());
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanos = u64::try_from(at.as_nanos()).unwrap_or_default();
+        let [high, low, span] = trace.words();
+        exemplars[bucket].write([high, low, span, value.to_bits(), nanos]);
+    }
+
+    pub(super) fn read(&self) -> Histogram {
         let sum = f64::from_bits(self.sum.load(Ordering::Relaxed));
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        Snapshot { bounds: &self.bounds, counts, sum }
+        let exemplars = self.exemplars.get().map(|slots| slots.iter().map(read).collect());
+        Histogram {
+            bounds: Arc::clone(&self.bounds),
+            counts,
+            sum,
+            exemplars: exemplars.unwrap_or_default(),
+        }
     }
 
-    fn add(&self, value: f64, count: u64, sum: f64) {
+    fn add(&self, value: f64, count: u64, sum: f64) -> Option<usize> {
         if !value.is_finite() {
-            return;
+            return None;
         }
         // Not by halves: most calls are quick, so most searches end early, and
         // where the last one did.
@@ -61,6 +81,7 @@ impl Buckets {
         {
             bits = now;
         }
+        Some(bucket)
     }
 }
 
@@ -75,19 +96,11 @@ impl HistogramFn for Buckets {
     }
 }
 
-// ===== impl Snapshot =====
-
-impl Snapshot<'_> {
-    /// Returns how many values were at most each bound, the infinite one last.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
-        bounds.zip(&self.counts).scan(0, |total, (bound, count)| {
-            *total += count;
-            Some((bound, *total))
-        })
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
+fn read(slot: &Slot) -> Option<Exemplar> {
+    let [high, low, span, value, nanos] = slot.read()?;
+    Some(Exemplar {
+        trace: Trace::of_words([high, low, span])?,
+        value: f64::from_bits(value),
+        at: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos),
+    })
 }

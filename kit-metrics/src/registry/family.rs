@@ -1,30 +1,39 @@
-use super::{histogram::Buckets, level::Level, name};
+use super::{
+    Shape,
+    histogram::Buckets,
+    level::Level,
+    name,
+    reading::{Metric, Series, Value},
+};
 use kit_endpoint::Inspector;
-use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Unit};
+use metrics::{Counter, CounterFn, Gauge, GaugeFn, Unit};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// What a set of labels is filed under: sorted, each name once.
-pub(super) type Labels = BTreeMap<String, String>;
+/// What a set of labels is filed under: the names that Prometheus has for
+/// them, sorted, each once.
+type Filed = BTreeMap<String, String>;
 
 /// What labels past the limit share.
 const OTHER: &str = "other";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Shape {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
 /// The metrics of one name.
 #[derive(Default)]
 pub(super) struct Family {
+    name: String,
     unit: Option<Unit>,
     help: String,
-    series: BTreeMap<Labels, Cell>,
+    series: BTreeMap<Filed, Entry>,
+}
+
+struct Entry {
+    labels: Arc<[(String, String)]>,
+    cell: Cell,
 }
 
 /// The value of one set of labels.
@@ -37,25 +46,17 @@ pub(super) enum Cell {
 
 /// What components said when they were asked.
 pub(super) struct Asked {
-    families: BTreeMap<(String, Shape), Family>,
+    pub(super) families: BTreeMap<(String, Shape), Family>,
     limit: usize,
-}
-
-// ===== impl Shape =====
-
-impl Shape {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
 }
 
 // ===== impl Family =====
 
 impl Family {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
     /// The first description stays: two of one name come from two callers of
     /// one library, and say the same.
     pub(super) fn describe(&mut self, unit: Option<Unit>, help: &str) {
@@ -69,27 +70,57 @@ impl Family {
         self.unit
     }
 
-    pub(super) fn help(&self) -> &str {
-        &self.help
+    pub(super) fn is_empty(&self) -> bool {
+        self.series.is_empty()
     }
 
-    pub(super) const fn all(&self) -> &BTreeMap<Labels, Cell> {
-        &self.series
-    }
-
-    pub(super) fn series(
+    /// Returns the cell of these labels; of two that Prometheus has one name
+    /// for, the last counts.
+    pub(super) fn series<'a>(
         &mut self,
-        mut labels: Labels,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        shape: Shape,
         limit: usize,
         new: impl Fn() -> Cell,
     ) -> &Cell {
+        let mut names = BTreeMap::new();
+        let mut filed = Filed::new();
+        for (name, value) in labels {
+            let known = name::label(name, shape);
+            names.insert(known.clone(), name);
+            filed.insert(known, value.to_owned());
+        }
         // What has no labels is one series, and cannot grow.
-        if self.series.len() >= limit && !labels.is_empty() && !self.series.contains_key(&labels) {
-            for value in labels.values_mut() {
+        if self.series.len() >= limit && !filed.is_empty() && !self.series.contains_key(&filed) {
+            for value in filed.values_mut() {
                 OTHER.clone_into(value);
             }
         }
-        self.series.entry(labels).or_insert_with(new)
+        let entry = self.series.entry(filed).or_insert_with_key(|filed| {
+            let labels = names.values().zip(filed.values());
+            let labels = labels.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            Entry { labels, cell: new() }
+        });
+        &entry.cell
+    }
+
+    pub(super) fn read(&self, shape: Shape) -> Metric {
+        let series = self.series.values();
+        let series = series.map(|Entry { labels, cell }| Series {
+            labels: Arc::clone(labels),
+            value: match cell {
+                Cell::Counter(count) => Value::Counter(count.load(Ordering::Relaxed)),
+                Cell::Gauge(level) => Value::Gauge(level.value()),
+                Cell::Histogram(buckets) => Value::Histogram(buckets.read()),
+            },
+        });
+        Metric {
+            name: self.name.clone(),
+            unit: self.unit,
+            help: self.help.clone(),
+            shape,
+            series: series.collect(),
+        }
     }
 }
 
@@ -122,10 +153,10 @@ impl Cell {
         }
     }
 
-    pub(super) fn into_histogram(self) -> Histogram {
+    pub(super) fn into_buckets(self) -> Option<Arc<Buckets>> {
         match self {
-            Self::Histogram(buckets) => Histogram::from_arc(buckets),
-            Self::Counter(_) | Self::Gauge(_) => Histogram::noop(),
+            Self::Histogram(buckets) => Some(buckets),
+            Self::Counter(_) | Self::Gauge(_) => None,
         }
     }
 }
@@ -137,10 +168,6 @@ impl Asked {
         Self { families: BTreeMap::new(), limit }
     }
 
-    pub(super) const fn families(&self) -> &BTreeMap<(String, Shape), Family> {
-        &self.families
-    }
-
     fn series(
         &mut self,
         shape: Shape,
@@ -149,11 +176,10 @@ impl Asked {
         labels: &[(&str, &str)],
         new: impl Fn() -> Cell,
     ) -> &Cell {
-        let name = name::exposed(&name::metric(name), shape, None);
-        let family = self.families.entry((name, shape)).or_default();
+        let filed = (name::exposed(name, shape, None), shape);
+        let family = self.families.entry(filed).or_insert_with(|| Family::new(name));
         family.describe(None, help);
-        let labels = name::labels(labels.iter().copied(), shape);
-        family.series(labels, self.limit, new)
+        family.series(labels.iter().copied(), shape, self.limit, new)
     }
 }
 

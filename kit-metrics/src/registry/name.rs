@@ -1,20 +1,23 @@
 //! What Prometheus takes for names.
 
-use super::family::{Labels, Shape};
+use super::Shape;
 use metrics::Unit;
 
 /// The label of a histogram's buckets.
 const LE: &str = "le";
 
+/// How a counter ends.
+const TOTAL: &str = "_total";
+
 /// Makes a metric's name one that Prometheus takes. Colons are for the rules
 /// of whoever scrapes.
-pub(super) fn metric(name: &str) -> String {
+pub(crate) fn metric(name: &str) -> String {
     identifier(name)
 }
 
 /// Makes the name of a label one that Prometheus takes. Two leading
 /// underscores are its own.
-fn label(name: &str, shape: Shape) -> String {
+pub(crate) fn label(name: &str, shape: Shape) -> String {
     let name = identifier(name);
     if name == LE && shape == Shape::Histogram {
         return format!("exported_{LE}");
@@ -25,31 +28,35 @@ fn label(name: &str, shape: Shape) -> String {
     }
 }
 
-/// Files labels under names that Prometheus takes; of two that end up with
-/// one name, the last counts.
-pub(super) fn labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>, shape: Shape) -> Labels {
-    labels.map(|(name, value)| (label(name, shape), value.to_owned())).collect()
+/// Adds what a name must end in: the unit, and `_total` for a counter.
+pub(crate) fn exposed(name: &str, shape: Shape, unit: Option<Unit>) -> String {
+    let mut exposed = family(name, shape, unit);
+    if shape == Shape::Counter {
+        exposed.push_str(TOTAL);
+    }
+    exposed
 }
 
-/// Adds what a name must end in: the unit, and `_total` for a counter.
-pub(super) fn exposed(name: &str, shape: Shape, unit: Option<Unit>) -> String {
-    let counter = shape == Shape::Counter;
-    let stem = if counter { name.strip_suffix("_total").unwrap_or(name) } else { name };
-    let mut exposed = stem.to_owned();
+/// The same without `_total`, which is how OpenMetrics calls the metric of
+/// which that is a sample.
+pub(crate) fn family(name: &str, shape: Shape, unit: Option<Unit>) -> String {
+    let mut exposed = metric(name);
+    // A name that is nothing else is one.
+    if shape == Shape::Counter && exposed.ends_with(TOTAL) && exposed != TOTAL {
+        exposed.truncate(exposed.len() - TOTAL.len());
+    }
+    let stem = exposed.as_str();
     if let Some(unit) = unit.and_then(suffix)
         && !stem.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
     {
         exposed.push('_');
         exposed.push_str(unit);
     }
-    if counter {
-        exposed.push_str("_total");
-    }
     exposed
 }
 
 /// Names a unit; a count has none.
-fn suffix(unit: Unit) -> Option<&'static str> {
+pub(crate) fn suffix(unit: Unit) -> Option<&'static str> {
     match unit {
         Unit::Count => None,
         Unit::CountPerSecond => Some("per_second"),
@@ -75,7 +82,7 @@ fn identifier(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{exposed, label, metric};
-    use crate::prometheus::family::Shape;
+    use crate::registry::Shape;
     use metrics::Unit;
 
     #[test]
