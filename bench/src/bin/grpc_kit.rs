@@ -82,8 +82,6 @@ impl Fault for Error {
     }
 }
 
-type Asks = fn(Ask) -> Result<Hello, Infallible>;
-
 fn decode(Ask { name, .. }: Ask) -> Result<Hello, Infallible> {
     Ok(Hello { name })
 }
@@ -127,8 +125,8 @@ fn main() -> Result<(), BoxError> {
     let kit = Kit {
         greet: Server::new(endpoint, decode, encode),
         many: Server::server_streaming(service_fn(many), whole, encode),
-        gather: Server::client_streaming(service_fn(gather), decode as Asks, encode),
-        chat: Server::bidi(service_fn(chat), decode as Asks, encode),
+        gather: Server::client_streaming(service_fn(gather), decode, encode),
+        chat: Server::bidi(service_fn(chat), decode, encode),
     };
     serve_one(TowerToHyperService::new(GrpcLayer::new().layer(BenchServer::new(kit))))
 }
