@@ -1,4 +1,7 @@
-use crate::server::{GrpcCall, GrpcServer, HttpCall, HttpServer};
+use crate::{
+    client::{GrpcClient, GrpcClientCall, HttpClient, HttpClientCall},
+    server::{GrpcCall, GrpcServer, HttpCall, HttpServer},
+};
 use http::Extensions;
 use kit_transport::{Call, End, Hook, Observer, Protocol};
 
@@ -7,8 +10,11 @@ use kit_transport::{Call, End, Hook, Observer, Protocol};
 impl Hook for HttpServer {
     type Observer = Option<HttpCall>;
 
-    fn before(&self, call: &Call<'_>, _: &mut Extensions) -> Self::Observer {
-        (call.protocol == Protocol::Http).then(|| self.begin(call.method, call.route))
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
+        (call.protocol == Protocol::Http).then(|| {
+            let trace = self.traces.and_then(|trace| trace(extensions));
+            self.begin(call.method, call.route).trace(trace)
+        })
     }
 }
 
@@ -22,12 +28,51 @@ impl Observer for HttpCall {
 impl Hook for GrpcServer {
     type Observer = Option<GrpcCall>;
 
-    fn before(&self, call: &Call<'_>, _: &mut Extensions) -> Self::Observer {
-        (call.protocol == Protocol::Grpc).then(|| self.begin(call.method))
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
+        (call.protocol == Protocol::Grpc).then(|| {
+            let trace = self.traces.and_then(|trace| trace(extensions));
+            self.begin(call.method).trace(trace)
+        })
     }
 }
 
 impl Observer for GrpcCall {
+    fn finish(self, end: &End) {
+        self.end(end.outcome.kind(), end.duration);
+    }
+}
+
+/// Records the requests of an HTTP client; a gRPC client's it passes over.
+impl Hook for HttpClient {
+    type Observer = Option<HttpClientCall>;
+
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
+        (call.protocol == Protocol::Http).then(|| {
+            let trace = self.traces.and_then(|trace| trace(extensions));
+            self.begin(call.method, call.route).trace(trace)
+        })
+    }
+}
+
+impl Observer for HttpClientCall {
+    fn finish(self, end: &End) {
+        self.end(end.status, end.outcome.kind(), end.duration);
+    }
+}
+
+/// Records the calls of a gRPC client; an HTTP client's it passes over.
+impl Hook for GrpcClient {
+    type Observer = Option<GrpcClientCall>;
+
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
+        (call.protocol == Protocol::Grpc).then(|| {
+            let trace = self.traces.and_then(|trace| trace(extensions));
+            self.begin(call.method).trace(trace)
+        })
+    }
+}
+
+impl Observer for GrpcClientCall {
     fn finish(self, end: &End) {
         self.end(end.outcome.kind(), end.duration);
     }

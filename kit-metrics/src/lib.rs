@@ -49,21 +49,33 @@
 //! `hook`: [`HttpServer`] and [`GrpcServer`] are hooks of `kit-transport`, so
 //! that a transport feeds them.
 
+pub mod client;
+pub mod export;
+mod fanout;
 #[cfg(feature = "hook")]
 mod hook;
 mod kind_of;
 pub mod prometheus;
+mod records;
 pub mod red;
 pub mod registry;
+mod series;
 pub mod server;
+mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trace;
 
 pub use kit_endpoint::{
     AnyError, Fault, GrpcStatus, HttpStatus, Inspect, Inspector, Kind, ServerFaults,
 };
+/// A recorder that records nothing.
+pub use metrics::NoopRecorder as Discard;
 pub use metrics::Recorder;
 
 pub use self::{
+    client::{GrpcClient, HttpClient},
+    fanout::Fanout,
     kind_of::{KindOf, KindOfEnd},
     prometheus::Prometheus,
     red::{Red, RedLayer},
@@ -72,7 +84,7 @@ pub use self::{
     trace::{Trace, TraceOf, Traces, Untraced},
 };
 
-type DynRecorder = dyn Recorder + Send + Sync;
+use self::records::DynRecorder;
 
 /// What the facade wants to know of where a metric is registered.
 const METADATA: metrics::Metadata<'static> =

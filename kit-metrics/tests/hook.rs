@@ -6,7 +6,9 @@
 mod page;
 
 use http::{Extensions, HeaderMap, StatusCode};
-use kit_metrics::{GrpcServer, HttpServer, Kind, Prometheus};
+use kit_metrics::{
+    GrpcClient, GrpcServer, HttpClient, HttpServer, Kind, Prometheus, Trace, prometheus::Format,
+};
 use kit_transport::{Call, Hook, Protocol, Watch};
 use page::Page;
 use std::time::Duration;
@@ -84,4 +86,71 @@ async fn a_pair_records_each_protocol_once() {
     let page = Page::read(&metrics.render());
     let sums = [page.sum(&format!("{HTTP}_count")), page.sum(&format!("{RPC}_count"))];
     assert_eq!(sums, [1.0, 1.0]);
+}
+
+/// What a tracer leaves in the extensions.
+#[derive(Clone)]
+struct Sampled(bool);
+
+fn trace(extensions: &Extensions) -> Option<Trace> {
+    extensions.get::<Sampled>().filter(|sampled| sampled.0)?;
+    Trace::new([0xab; 16], [0xcd; 8])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_measured_as_a_server_is() {
+    let metrics = Prometheus::new();
+    let hooks = (
+        HttpClient::new(metrics.clone(), "users", 80),
+        GrpcClient::new(metrics.clone(), "users", 80),
+    );
+    for (protocol, method) in [(Protocol::Http, "GET"), (Protocol::Grpc, "a.B/C")] {
+        let mut watch = before(&hooks, protocol, method);
+        advance(Duration::from_secs(2)).await;
+        watch.failed_with(Kind::Unavailable, None);
+        watch.finish();
+    }
+    let page = Page::read(&metrics.render());
+    for name in ["http_client_request_duration_seconds", "rpc_client_call_duration_seconds"] {
+        assert_eq!(
+            (page.sum(&format!("{name}_count")), page.sum(&format!("{name}_sum"))),
+            (1.0, 2.0)
+        );
+        let (labels, _) =
+            page.of(&format!("{name}_count")).next().map(|(l, n)| (l.clone(), n)).unwrap();
+        assert_eq!(labels["error_type"], "UNAVAILABLE");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_that_is_sampled_is_an_example() {
+    fn run<H: Hook>(hook: &H, protocol: Protocol, sampled: bool) {
+        let headers = HeaderMap::new();
+        let call = Call::new(protocol, "GET", &headers).route(Some("/a"));
+        let mut extensions = Extensions::new();
+        extensions.insert(Sampled(sampled));
+        Watch::new(hook.before(&call, &mut extensions)).finish();
+    }
+
+    fn examples<H: Hook>(
+        hook: impl Fn(Prometheus) -> H,
+        protocol: Protocol,
+        sampled: bool,
+    ) -> usize {
+        let metrics = Prometheus::new();
+        run(&hook(metrics.clone()), protocol, sampled);
+        let page = metrics.render_as(Format::OpenMetrics);
+        page.matches(&format!("# {{trace_id=\"{}\"", "ab".repeat(16))).count()
+    }
+
+    for sampled in [true, false] {
+        let found = [
+            examples(|to| HttpServer::new(to).exemplars(trace), Protocol::Http, sampled),
+            examples(|to| GrpcServer::new(to).exemplars(trace), Protocol::Grpc, sampled),
+            examples(|to| HttpClient::new(to, "a", 1).exemplars(trace), Protocol::Http, sampled),
+            examples(|to| GrpcClient::new(to, "a", 1).exemplars(trace), Protocol::Grpc, sampled),
+        ];
+        assert_eq!(found, [usize::from(sampled); 4]);
+    }
+    assert_eq!(examples(HttpServer::new, Protocol::Http, true), 0, "nobody asked for them");
 }

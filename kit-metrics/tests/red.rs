@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use kit_metrics::{
-    AnyError, Fault, GrpcStatus, HttpStatus, Kind, KindOf, KindOfEnd, Prometheus, RedLayer,
-    ServerFaults,
+    AnyError, Discard, Fanout, Fault, GrpcStatus, HttpStatus, Kind, KindOf, KindOfEnd, Prometheus,
+    Recorder, RedLayer, ServerFaults, Trace, prometheus::Format,
 };
 use page::Page;
 use std::{
@@ -385,4 +385,60 @@ fn the_layer_and_its_parts_go_between_threads() {
     assert_send_sync::<kit_metrics::HttpServer>();
     assert_send_sync::<kit_metrics::server::HttpCall>();
     assert_send_sync::<kit_metrics::GrpcServer>();
+}
+
+// ===== exemplars =====
+
+/// What a tracer leaves in the extensions.
+#[derive(Clone)]
+struct Context([u8; 16]);
+
+fn trace(extensions: &http::Extensions) -> Option<Trace> {
+    Trace::new(extensions.get::<Context>()?.0, [0; 8])
+}
+
+fn traced(context: Option<Context>) -> http::Request<()> {
+    let mut request = http::Request::new(());
+    if let Some(context) = context {
+        request.extensions_mut().insert(context);
+    }
+    request
+}
+
+/// Measures two calls, one of them sampled, and returns the OpenMetrics page.
+fn example(recorder: impl Recorder + Send + Sync + 'static, metrics: &Prometheus) -> String {
+    let layer = RedLayer::new(recorder, "call", &[]).classify(AnyError).exemplars(trace);
+    let inner = |_: http::Request<()>| std::future::ready(Ok::<_, Infallible>(()));
+    let mut red = layer.layer(service_fn(inner));
+    for context in [Some(Context([0xab; 16])), None] {
+        assert_ready_ok!(task::spawn(red.call(traced(context))).poll());
+    }
+    metrics.render_as(Format::OpenMetrics)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_in_the_request_is_an_example() {
+    let id = format!("# {{trace_id=\"{}\"}} 0", "ab".repeat(16));
+    let metrics = Prometheus::new();
+    let page = example(metrics.clone(), &metrics);
+    assert!(
+        page.matches(&id).count() == 1 && page.contains(&format!("le=\"0.005\"}} 2 {id} ")),
+        "{page}"
+    );
+    let metrics = Prometheus::new();
+    let page = example(metrics.registry().clone(), &metrics);
+    assert!(page.contains(&id), "straight into the registry: {page}");
+    let metrics = Prometheus::new();
+    let page = example(Fanout::new().to(Discard).to(metrics.clone()), &metrics);
+    assert!(page.contains(&id), "beside another recorder: {page}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_extensions_is_measured_where_no_example_is_asked_for() {
+    let metrics = Prometheus::new();
+    let mut red = layer(&metrics)
+        .classify(AnyError)
+        .layer(service_fn(|(): ()| std::future::ready(Ok::<_, Infallible>(()))));
+    assert_ready_ok!(task::spawn(red.call(())).poll());
+    assert_eq!(count(&metrics, "OK"), 1.0);
 }

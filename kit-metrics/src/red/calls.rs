@@ -1,6 +1,6 @@
-use crate::{DynRecorder, METADATA};
+use crate::{DynRecorder, METADATA, Trace, records::Histogram};
 use kit_endpoint::Kind;
-use metrics::{Gauge, Histogram, Key, Label, Unit};
+use metrics::{Gauge, Key, Label, Unit};
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -29,6 +29,7 @@ pub(super) struct Calls {
 pub struct Call {
     calls: Arc<Calls>,
     started: Instant,
+    trace: Option<Trace>,
     ended: bool,
 }
 
@@ -59,14 +60,14 @@ impl Calls {
         Self { recorder, duration, labels, in_flight, succeeded, failed }
     }
 
-    pub(super) fn begin(self: &Arc<Self>) -> Call {
+    pub(super) fn begin(self: &Arc<Self>, trace: Option<Trace>) -> Call {
         self.in_flight.increment(1.0);
-        Call { calls: Arc::clone(self), started: Instant::now(), ended: false }
+        Call { calls: Arc::clone(self), started: Instant::now(), trace, ended: false }
     }
 
     /// Counts a call that failed before it began.
     pub(super) fn refused(&self, kind: Option<Kind>) {
-        self.series(kind).record(0.0);
+        self.series(kind).record(0.0, None);
     }
 
     fn series(&self, kind: Option<Kind>) -> &Histogram {
@@ -94,7 +95,7 @@ fn register(
     // A vector of its own for each series, never one that siblings share.
     let mut labels = labels.to_vec();
     labels.push(Label::from_static_parts(KIND, kind));
-    recorder.register_histogram(&Key::from_parts(duration.to_owned(), labels), &METADATA)
+    recorder.observations(&Key::from_parts(duration.to_owned(), labels))
 }
 
 // ===== impl Call =====
@@ -107,7 +108,7 @@ impl Call {
 
     fn record(&mut self, failure: Option<Kind>) {
         self.ended = true;
-        self.calls.series(failure).record(self.started.elapsed().as_secs_f64());
+        self.calls.series(failure).record(self.started.elapsed().as_secs_f64(), self.trace);
     }
 }
 

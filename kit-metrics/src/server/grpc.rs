@@ -1,11 +1,14 @@
-use super::series::{Ending, OTHER, Series, Way};
-use crate::DynRecorder;
+use super::LIMIT;
+use crate::{
+    DynRecorder, Trace, TraceOf,
+    series::{Ending, OTHER, Series, Way},
+};
 use kit_endpoint::Kind;
 use metrics::{Label, Recorder, Unit};
 use std::{fmt, sync::Arc, time::Duration};
 
-const DURATION: &str = "rpc_server_call_duration_seconds";
-const METHOD: &str = "rpc_method";
+const DURATION: &str = "rpc.server.call.duration";
+const METHOD: &str = "rpc.method";
 
 /// What a method is called that is not implemented: callers make such names
 /// up.
@@ -28,6 +31,9 @@ const UNKNOWN: &str = "_OTHER";
 #[derive(Clone)]
 pub struct GrpcServer {
     shared: Arc<Shared>,
+    // Only a hook has extensions to ask.
+    #[cfg_attr(not(feature = "hook"), expect(dead_code, reason = "see above"))]
+    pub(crate) traces: Option<TraceOf>,
 }
 
 /// A call of a [`GrpcServer`]. Dropped without an end it is not recorded.
@@ -36,6 +42,7 @@ pub struct GrpcServer {
 pub struct GrpcCall {
     server: GrpcServer,
     way: Way,
+    trace: Option<Trace>,
 }
 
 struct Shared {
@@ -54,8 +61,8 @@ impl GrpcServer {
             Some(Unit::Seconds),
             "Duration of RPC server calls.".into(),
         );
-        let series = Series::new(DURATION);
-        Self { shared: Arc::new(Shared { recorder: Box::new(recorder), series }) }
+        let series = Series::new(DURATION, LIMIT);
+        Self { shared: Arc::new(Shared { recorder: Box::new(recorder), series }), traces: None }
     }
 
     /// Makes `methods` known from the start: full ones, without a leading
@@ -68,6 +75,15 @@ impl GrpcServer {
         self
     }
 
+    /// Gives each histogram an example of a trace in each bucket, where `trace`
+    /// finds a sampled one among the extensions of a request, when a hook sees
+    /// its head: [`RedLayer::exemplars`](crate::RedLayer::exemplars) has an
+    /// example.
+    #[must_use]
+    pub fn exemplars(self, trace: TraceOf) -> Self {
+        Self { traces: Some(trace), ..self }
+    }
+
     /// Begins a call of `method`, the full one without a leading slash
     /// (`greeter.v1.Greeter/Greeting`).
     ///
@@ -76,7 +92,7 @@ impl GrpcServer {
     /// or failed as only an implementation fails, not as a server does before
     /// it looks for one (`UNIMPLEMENTED`, `UNAUTHENTICATED`, `CANCELLED`, ...).
     pub fn begin(&self, method: &str) -> GrpcCall {
-        GrpcCall { server: self.clone(), way: self.shared.series.way(0, Some(method)) }
+        GrpcCall { server: self.clone(), way: self.shared.series.way(0, Some(method)), trace: None }
     }
 }
 
@@ -89,6 +105,12 @@ impl fmt::Debug for GrpcServer {
 // ===== impl GrpcCall =====
 
 impl GrpcCall {
+    /// Says which trace this is an example of, if it is sampled.
+    pub const fn trace(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Ends the call, which took `duration`: well, or in a failure of a kind.
     ///
     /// The status is the code that gRPC has for the kind. OpenTelemetry's
@@ -104,16 +126,16 @@ impl GrpcCall {
         };
         let ending = Ending { status: code.into(), error: 0 };
         let shared = &*self.server.shared;
-        shared.series.record(&*shared.recorder, way, ending, duration, |place| {
+        shared.series.record(&*shared.recorder, way, ending, (duration, self.trace), |place| {
             let Some(place) = place else { return labels(OTHER) };
             let kind = Kind::from_grpc_code(code.into());
             let mut labels = labels(place.route.as_deref().unwrap_or(UNKNOWN));
             let status = kind.map_or("OK", Kind::name);
-            labels.push(Label::from_static_parts("rpc_response_status_code", status));
+            labels.push(Label::from_static_parts("rpc.response.status_code", status));
             if let Some(kind) = kind
                 && (kind.is_server() || kind == Kind::Unimplemented)
             {
-                labels.push(Label::from_static_parts("error_type", kind.name()));
+                labels.push(Label::from_static_parts("error.type", kind.name()));
             }
             labels
         });
@@ -137,5 +159,5 @@ const fn needs_no_method(kind: Kind) -> bool {
 }
 
 fn labels(method: &str) -> Vec<Label> {
-    vec![Label::from_static_parts("rpc_system_name", "grpc"), Label::new(METHOD, method.to_owned())]
+    vec![Label::from_static_parts("rpc.system.name", "grpc"), Label::new(METHOD, method.to_owned())]
 }

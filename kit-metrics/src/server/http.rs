@@ -1,5 +1,8 @@
-use super::series::{Ending, OTHER, Series, Way};
-use crate::{DynRecorder, METADATA};
+use super::LIMIT;
+use crate::{
+    DynRecorder, METADATA, Trace, TraceOf,
+    series::{Ending, METHODS, OTHER, Series, Way, method_index},
+};
 use http::StatusCode;
 use kit_endpoint::Kind;
 use metrics::{Gauge, Key, Label, Recorder, Unit};
@@ -9,12 +12,8 @@ use std::{
     time::Duration,
 };
 
-const DURATION: &str = "http_server_request_duration_seconds";
-const ACTIVE: &str = "http_server_active_requests";
-
-/// The methods that OpenTelemetry knows by default, and what others are.
-const METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
+const DURATION: &str = "http.server.request.duration";
+const ACTIVE: &str = "http.server.active_requests";
 
 /// Records the requests of an HTTP server.
 ///
@@ -34,6 +33,9 @@ const METHODS: [&str; 10] =
 #[derive(Clone)]
 pub struct HttpServer {
     shared: Arc<Shared>,
+    // Only a hook has extensions to ask.
+    #[cfg_attr(not(feature = "hook"), expect(dead_code, reason = "see above"))]
+    pub(crate) traces: Option<TraceOf>,
 }
 
 /// A request to an [`HttpServer`]: it is active until this is dropped.
@@ -44,6 +46,7 @@ pub struct HttpCall {
     server: HttpServer,
     method: u8,
     way: Option<Way>,
+    trace: Option<Trace>,
 }
 
 struct Shared {
@@ -81,21 +84,28 @@ impl HttpServer {
             None,
             "Number of active HTTP server requests.".into(),
         );
-        let series = Series::new(DURATION);
+        let series = Series::new(DURATION, LIMIT);
         let active = [const { OnceLock::new() }; METHODS.len()];
-        Self { shared: Arc::new(Shared { recorder, scheme, active, series }) }
+        Self { shared: Arc::new(Shared { recorder, scheme, active, series }), traces: None }
+    }
+
+    /// Gives each histogram an example of a trace in each bucket, where `trace`
+    /// finds a sampled one among the extensions of a request, when a hook sees
+    /// its head: [`RedLayer::exemplars`](crate::RedLayer::exemplars) has an
+    /// example.
+    #[must_use]
+    pub fn exemplars(self, trace: TraceOf) -> Self {
+        Self { traces: Some(trace), ..self }
     }
 
     /// Begins a request: `route` is the template that it matched, never the
     /// raw path.
     #[must_use]
     pub fn begin(&self, method: &str, route: Option<&str>) -> HttpCall {
-        let known = METHODS.iter().position(|known| *known == method);
-        let index = known.unwrap_or(METHODS.len() - 1);
-        self.shared.active(index).increment(1.0);
-        let method = u8::try_from(index).unwrap_or(u8::MAX);
+        let method = method_index(method);
+        self.shared.active(method.into()).increment(1.0);
         let way = Some(self.shared.series.way(method, route));
-        HttpCall { server: self.clone(), method, way }
+        HttpCall { server: self.clone(), method, way, trace: None }
     }
 }
 
@@ -119,6 +129,13 @@ impl Shared {
 // ===== impl HttpCall =====
 
 impl HttpCall {
+    /// Says which trace this is an example of, if it is sampled.
+    #[must_use]
+    pub const fn trace(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Ends the request, which took `duration`: with the status of its reply,
     /// if it got one, and what kind of failure it was, if it failed.
     ///
@@ -136,18 +153,18 @@ impl HttpCall {
         let number = error.map_or(0, |kind| kind.map_or(1, |kind| kind as u16 + 2));
         let ending = Ending { status: code, error: number };
         let shared = &*self.server.shared;
-        shared.series.record(&*shared.recorder, way, ending, duration, |place| {
+        shared.series.record(&*shared.recorder, way, ending, (duration, self.trace), |place| {
             let Some(place) = place else { return rest(shared.scheme) };
             let mut labels = labels(usize::from(place.method), shared.scheme);
             if let Some(route) = &place.route {
-                labels.push(Label::new("http_route", route.to_string()));
+                labels.push(Label::new("http.route", route.to_string()));
             }
             if status.is_some() {
-                labels.push(Label::new("http_response_status_code", code.to_string()));
+                labels.push(Label::new("http.response.status_code", code.to_string()));
             }
             if let Some(kind) = error {
                 let error = kind.map_or_else(|| code.to_string(), |kind| kind.name().to_owned());
-                labels.push(Label::new("error_type", error));
+                labels.push(Label::new("error.type", error));
             }
             labels
         });
@@ -163,13 +180,13 @@ impl Drop for HttpCall {
 /// The labels of requests of which too many kinds came before.
 fn rest(scheme: &'static str) -> Vec<Label> {
     let mut labels = labels(METHODS.len() - 1, scheme);
-    labels.push(Label::from_static_parts("http_route", OTHER));
+    labels.push(Label::from_static_parts("http.route", OTHER));
     labels
 }
 
 fn labels(method: usize, scheme: &'static str) -> Vec<Label> {
     vec![
-        Label::from_static_parts("http_request_method", METHODS[method]),
-        Label::from_static_parts("url_scheme", scheme),
+        Label::from_static_parts("http.request.method", METHODS[method]),
+        Label::from_static_parts("url.scheme", scheme),
     ]
 }

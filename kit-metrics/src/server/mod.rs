@@ -7,8 +7,8 @@
 //! | `rpc_server_call_duration_seconds` | histogram | `rpc_system_name`, `rpc_method`, `rpc_response_status_code`, `error_type` |
 //!
 //! They are the semantic conventions' `http.server.request.duration`,
-//! `http.server.active_requests` and `rpc.server.call.duration`, as Prometheus
-//! spells them. A label that does not apply is left out: a request that
+//! `http.server.active_requests` and `rpc.server.call.duration`, registered
+//! under those names and here as Prometheus spells them. A label that does not apply is left out: a request that
 //! matched no route has no `http_route`, one that got no reply no status code,
 //! and only failures have an `error_type`.
 //!
@@ -27,11 +27,14 @@
 
 mod grpc;
 mod http;
-mod series;
-mod table;
 
 pub use self::{
     grpc::{GrpcCall, GrpcServer},
     http::{HttpCall, HttpServer},
-    series::LIMIT,
 };
+
+/// How many routes, and how many series of each metric, a server keeps apart.
+///
+/// OpenTelemetry's default limit of a metric is 2000 series; a histogram has
+/// seventeen lines for each.
+pub const LIMIT: usize = 1000;

@@ -8,7 +8,7 @@ use std::sync::{
 /// Open addressing with linear probing: a slot is written once and never
 /// cleared, so two threads that look for one key walk the same slots and meet
 /// at the same one.
-pub(super) struct Table<K, V> {
+pub(crate) struct Table<K, V> {
     slots: Box<[OnceLock<(K, V)>]>,
     len: AtomicUsize,
     limit: usize,
@@ -16,25 +16,25 @@ pub(super) struct Table<K, V> {
 
 /// Where an entry stands. It never moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slot(pub(super) usize);
+pub(crate) struct Slot(pub(crate) usize);
 
 // ===== impl Table =====
 
 impl<K, V> Table<K, V> {
     /// Makes room for `limit` entries, and as many again so that walks stay
     /// short.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         let slots = (limit * 2).next_power_of_two();
         let slots = (0..slots).map(|_| OnceLock::new()).collect();
         Self { slots, len: AtomicUsize::new(0), limit }
     }
 
-    pub(super) fn at(&self, slot: Slot) -> Option<&(K, V)> {
+    pub(crate) fn at(&self, slot: Slot) -> Option<&(K, V)> {
         self.slots.get(slot.0)?.get()
     }
 
     /// Finds the entry whose key `is` the one that hashes to `hash`.
-    pub(super) fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<Slot> {
+    pub(crate) fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<Slot> {
         self.walk(hash)
             .map_while(|slot| self.at(slot).map(|(key, _)| (slot, key)))
             .find_map(|(slot, key)| is(key).then_some(slot))
@@ -42,7 +42,7 @@ impl<K, V> Table<K, V> {
 
     /// Finds that entry, or makes it: `None` where there are `limit` others,
     /// or as many fewer as are to stay `spare`.
-    pub(super) fn find_or_insert(
+    pub(crate) fn find_or_insert(
         &self,
         hash: u64,
         is: impl Fn(&K) -> bool,
@@ -86,7 +86,7 @@ impl<K, V> Table<K, V> {
 /// nobody gains by collisions. The multiplier is 2^64 by the golden ratio
 /// (Knuth's multiplicative hashing); it moves entropy up, the last shift moves
 /// it down again to where the slot is read.
-pub(super) fn hash(number: u64, text: &[u8]) -> u64 {
+pub(crate) fn hash(number: u64, text: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(MULTIPLIER);
     let hash = text.chunks(8).fold(mix(0, number), |hash, chunk| {

@@ -1,47 +1,49 @@
-use super::table::{Slot, Table, hash};
-use crate::{DynRecorder, METADATA};
-use metrics::{Histogram, Key, Label};
+//! The series of one histogram whose labels calls bring along.
+
+use crate::{
+    DynRecorder, Trace,
+    records::Histogram,
+    table::{Slot, Table, hash},
+};
+use metrics::{Key, Label};
 use std::{sync::OnceLock, time::Duration};
 
-/// How many routes, and how many series of each metric, a server keeps apart.
-///
-/// OpenTelemetry's default limit of a metric is 2000 series; a histogram has
-/// seventeen lines for each.
-pub const LIMIT: usize = 1000;
+/// The methods that OpenTelemetry knows by default, and what others are.
+pub(crate) const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
 
-/// What routes past the [`LIMIT`] fall into.
-pub(super) const OTHER: &str = "other";
-
-/// Room for the series of `OTHER`, so that it still tells methods and statuses
-/// apart.
-const SPARE: usize = LIMIT / 4;
+/// What routes past the limit fall into.
+pub(crate) const OTHER: &str = "other";
 
 /// The series of one histogram: by method and route, and by how a request
 /// ended.
-pub(super) struct Series {
+pub(crate) struct Series {
     name: &'static str,
     routes: Table<Place, ()>,
     histograms: Table<(Slot, Ending), Histogram>,
     rest: OnceLock<Histogram>,
+    /// Room for the series of `OTHER`, so that it still tells methods and
+    /// statuses apart.
+    spare: usize,
 }
 
 /// Where a request went: the number of its method, and its route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) method: u8,
-    pub(super) route: Option<Box<str>>,
+pub(crate) struct Place {
+    pub(crate) method: u8,
+    pub(crate) route: Option<Box<str>>,
 }
 
 /// How a request ended: the number of its status, and of its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) status: u16,
-    pub(super) error: u16,
+pub(crate) struct Ending {
+    pub(crate) status: u16,
+    pub(crate) error: u16,
 }
 
 /// Where a request goes: known, or to be known once it has ended.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(crate) enum Way {
     Known(Slot),
     New(Place),
 }
@@ -49,33 +51,36 @@ pub(super) enum Way {
 // ===== impl Series =====
 
 impl Series {
-    pub(super) fn new(name: &'static str) -> Self {
-        let (routes, histograms) = (Table::new(LIMIT + SPARE), Table::new(LIMIT + SPARE));
-        Self { name, routes, histograms, rest: OnceLock::new() }
+    /// Keeps `limit` routes and as many series apart.
+    pub(crate) fn new(name: &'static str, limit: usize) -> Self {
+        let spare = limit / 4;
+        let (routes, histograms) = (Table::new(limit + spare), Table::new(limit + spare));
+        Self { name, routes, histograms, rest: OnceLock::new(), spare }
     }
 
     /// Keeps a way that is known to exist.
-    pub(super) fn know(&self, method: u8, route: &str) {
+    pub(crate) fn know(&self, method: u8, route: &str) {
         self.keep(Place { method, route: Some(route.into()) });
     }
 
     /// Finds the way of a request. One that is new is not kept yet: whoever
     /// made it up must not fill the table.
-    pub(super) fn way(&self, method: u8, route: Option<&str>) -> Way {
+    pub(crate) fn way(&self, method: u8, route: Option<&str>) -> Way {
         let is = |place: &Place| place.method == method && place.route.as_deref() == route;
         self.routes
             .find(hash_place(method, route), is)
             .map_or_else(|| Way::New(Place { method, route: route.map(Into::into) }), Way::Known)
     }
 
-    /// Records a request that took `duration`. `labels` names its series:
+    /// Records a request that took `duration`, and its trace if it is sampled.
+    /// `labels` names its series:
     /// that of a place, or the one that takes whatever finds no room.
-    pub(super) fn record(
+    pub(crate) fn record(
         &self,
         recorder: &DynRecorder,
         way: Way,
         ending: Ending,
-        duration: Duration,
+        (duration, trace): (Duration, Option<Trace>),
         labels: impl Fn(Option<&Place>) -> Vec<Label>,
     ) {
         let slot = match way {
@@ -86,10 +91,10 @@ impl Series {
         let rest = || {
             self.rest.get_or_init(|| {
                 let key = Key::from_parts(self.name, labels(None));
-                recorder.register_histogram(&key, &METADATA)
+                recorder.observations(&key)
             })
         };
-        histogram.unwrap_or_else(rest).record(duration.as_secs_f64());
+        histogram.unwrap_or_else(rest).record(duration.as_secs_f64(), trace);
     }
 
     fn keep(&self, place: Place) -> Option<Slot> {
@@ -99,7 +104,7 @@ impl Series {
             let key = place.clone();
             self.routes.find_or_insert(hash, |other| *other == place, spare, || (key, ()))
         };
-        keep(place, SPARE).or_else(|| keep(other(method), 0))
+        keep(place, self.spare).or_else(|| keep(other(method), 0))
     }
 
     fn histogram(
@@ -120,16 +125,23 @@ impl Series {
                 spare,
                 || {
                     let key = Key::from_parts(self.name, labels(Some(place)));
-                    ((slot, ending), recorder.register_histogram(&key, &METADATA))
+                    ((slot, ending), recorder.observations(&key))
                 },
             )?;
             self.histograms.at(slot).map(|(_, histogram)| histogram)
         };
-        find(slot, SPARE).or_else(|| {
+        find(slot, self.spare).or_else(|| {
             let (place, ()) = self.routes.at(slot)?;
             find(self.keep(other(place.method))?, 0)
         })
     }
+}
+
+/// Returns the number of an HTTP method among the [`METHODS`].
+#[expect(clippy::cast_possible_truncation, reason = "there are ten")]
+pub(crate) fn method_index(method: &str) -> u8 {
+    let known = METHODS.iter().position(|known| *known == method);
+    known.unwrap_or(METHODS.len() - 1) as u8
 }
 
 fn other(method: u8) -> Place {
