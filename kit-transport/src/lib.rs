@@ -67,6 +67,7 @@ pub mod hook;
 pub mod propagation;
 mod report;
 mod request_id;
+mod trace_id;
 mod watch;
 
 pub use self::{
@@ -75,6 +76,7 @@ pub use self::{
     propagation::{Criticality, Metadata, Propagation, propagate},
     report::Report,
     request_id::{Echo, REQUEST_ID, RequestId, RequestIds},
+    trace_id::TraceId,
     watch::{Watch, Watched},
 };
 

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use kit_endpoint::{Details, Fault, Kind, Problem};
-use kit_transport::RequestId;
+use kit_transport::{RequestId, TraceId};
 use std::{borrow::Cow, convert::Infallible, error, fmt, time::Duration};
 
 type Source = Box<dyn error::Error + Send + Sync>;
@@ -51,6 +51,8 @@ pub struct Failure<'a> {
     pub fault: &'a dyn Fault,
     /// The id of the request, if a hook gave it one.
     pub request_id: Option<&'a RequestId>,
+    /// The trace of the request, if something put its id among the extensions.
+    pub trace_id: Option<TraceId>,
 }
 
 /// Decodes nothing: for an endpoint that asks nothing of its request (Go kit's
@@ -66,18 +68,22 @@ pub const fn nothing(_: &Request<Bytes>) -> Result<(), Infallible> {
 
 /// Answers a failure with problem details (RFC 9457): the default encoder.
 ///
-/// `instance` names the id of the request, as a fragment (`#01a2…`). A fault of the service shows no more
-/// than the phrase of its kind.
+/// `instance` names the id of the request, as a fragment (`#01a2…`), and `traceId` its
+/// trace. A fault of the service shows no more than the phrase of its kind.
 #[must_use]
 pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
-    let problem = Problem::new(failure.fault);
     // An id is no URI reference (it may look like one with a scheme), but every
     // byte of it may stand in a fragment.
-    match failure.request_id {
-        Some(id) => problem.instance(&format!("#{id}")).into_response(),
-        None => problem.into_response(),
+    let instance = failure.request_id.map(|id| format!("#{id}"));
+    let trace_id = failure.trace_id.map(|id| id.to_string());
+    let mut problem = Problem::new(failure.fault);
+    if let Some(instance) = &instance {
+        problem = problem.instance(instance);
     }
-    .map(Bytes::from)
+    if let Some(trace_id) = &trace_id {
+        problem = problem.trace_id(trace_id);
+    }
+    problem.into_response().map(Bytes::from)
 }
 
 // ===== impl DecodeError =====

@@ -109,6 +109,7 @@ mod error;
 mod field;
 #[cfg(feature = "form")]
 pub mod form;
+mod identity;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "json-lines")]

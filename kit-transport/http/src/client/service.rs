@@ -25,7 +25,8 @@ use tower_service::Service;
 /// reply. A status that is not 2xx is the error [`CallError::Rejected`]. What
 /// is left of the request's deadline travels in `x-request-timeout-ms`, with
 /// its id, its `x-md-global-*` metadata and its criticality, each merged into
-/// what `N` set: see [`propagate`]. A request whose deadline has passed is not
+/// what `N` set: see [`propagate`]. Its extensions go to the service that is called
+/// over, for layers there that propagate more (a trace). A request whose deadline has passed is not
 /// sent, and fails as [`CallError::Expired`]; one that passes later ends the
 /// call only if a `DeadlineLayer` is around the client.
 ///
@@ -203,6 +204,7 @@ impl<S, N, D, H: Hook> Client<S, N, D, H> {
         let outgoing = outgoing.and_then(|mut outgoing| {
             in_time(deadline)?;
             propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
+            outgoing.extensions_mut().extend(extensions);
             Ok(outgoing)
         });
         (watch, outgoing)

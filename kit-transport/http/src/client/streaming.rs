@@ -170,6 +170,7 @@ where
         let head = match encoded.and_then(|outgoing| in_time(deadline).map(|()| outgoing)) {
             Ok(mut outgoing) => {
                 propagate(&extensions, deadline, &self.timeout, outgoing.headers_mut());
+                outgoing.extensions_mut().extend(extensions);
                 let accept = HeaderValue::from_static(self.read.accept());
                 outgoing.headers_mut().entry(header::ACCEPT).or_insert(accept);
                 let sent = outgoing.body().len() as u64;

@@ -1,10 +1,10 @@
 use super::{Forwarded, ProxyBody, Unproxied, body::Passed, headers};
-use crate::Failure;
+use crate::{Failure, identity::Identity};
 use bytes::Bytes;
 use http::{StatusCode, Version};
 use http_body::Body;
 use kit_endpoint::{Expired, Fault};
-use kit_transport::{Observer, Phase, RequestId, Watch};
+use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ pin_project! {
     {
         watch: Option<Watch<O>>,
         encode_error: X,
-        request_id: Option<RequestId>,
+        ids: Identity,
         // A HEAD: the body of the reply is not sent.
         bodiless: bool,
         #[pin]
@@ -73,7 +73,7 @@ where
     pub(super) fn new(
         watch: Watch<O>,
         encode_error: X,
-        request_id: Option<RequestId>,
+        ids: Identity,
         bodiless: bool,
         call: Result<(Oneshot<S, http::Request<Forwarded<B>>>, Waiting), Unproxied>,
     ) -> Self {
@@ -81,7 +81,7 @@ where
             Ok((reply, waiting)) => State::Call { reply, waiting, sleep: None },
             Err(fault) => State::Refused { fault: Some(fault) },
         };
-        Self { watch: Some(watch), encode_error, request_id, bodiless, state }
+        Self { watch: Some(watch), encode_error, ids, bodiless, state }
     }
 }
 
@@ -122,9 +122,9 @@ where
             }
             Err(fault) => {
                 watch.failed_at(phase(&fault), &fault);
-                let request_id = this.request_id.as_ref();
-                let mut response =
-                    (this.encode_error)(&Failure { fault: &fault as &dyn Fault, request_id });
+                let (request_id, trace_id) = (this.ids.request_id.as_ref(), this.ids.trace_id);
+                let fault = &fault as &dyn Fault;
+                let mut response = (this.encode_error)(&Failure { fault, request_id, trace_id });
                 watch.after(response.status(), response.headers_mut());
                 response.map(|said| ProxyBody::said(said, *this.bodiless, watch))
             }

@@ -2,13 +2,13 @@ use super::{
     BadUpstream, Forwarded, ProxyBody, ProxyFuture, Unproxied, encode_problem, future::Waiting,
     headers, upstream::Upstream,
 };
-use crate::Failure;
+use crate::{Failure, identity::Identity};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use http_body::Body;
 use kit_endpoint::{Carries, Expired, Expires, Peer};
 use kit_transport::{
-    Call, End, Hook, Observer, Protocol, REQUEST_ID, RequestId, Watch,
+    Call, End, Hook, Protocol, REQUEST_ID, RequestId, Watch,
     deadline::{self, GRPC_TIMEOUT, REQUEST_TIMEOUT_MS},
     hook::{After, Before, Finally},
     propagate,
@@ -230,8 +230,7 @@ where
             .route(self.options.route)
             .peer(head.extensions.get::<Peer>().copied());
         let watch = Watch::new(self.hook.before(&call, &mut head.extensions));
-        let request_id =
-            if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
+        let ids = Identity::told::<H::Observer>(&head.extensions);
         let bodiless = head.method == Method::HEAD;
         let call = self.outgoing(head).map(|(mut head, deadline)| {
             headers::delimit(&mut head, &body);
@@ -243,7 +242,7 @@ where
             let waiting = Waiting { passed, seen: 0, limit: self.options.limit, deadline };
             (Oneshot::new(self.service.clone(), request), waiting)
         });
-        ProxyFuture::new(watch, self.encode_error.clone(), request_id, bodiless, call)
+        ProxyFuture::new(watch, self.encode_error.clone(), ids, bodiless, call)
     }
 }
 

@@ -1,9 +1,9 @@
-use crate::{DecodeError, Failure, stream::Received};
+use crate::{DecodeError, Failure, identity::Identity, stream::Received};
 use bytes::Bytes;
 use http::{Extensions, request::Parts};
 use http_body_util::{Collected, LengthLimitError};
 use kit_endpoint::{self as kit, Endpoint, Expired, Fault};
-use kit_transport::{Observer, Phase, RequestId, Watch};
+use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
 use std::{
     error,
@@ -33,7 +33,7 @@ pin_project! {
 pub(super) struct Rest<O: Observer, X> {
     pub(super) watch: Watch<O>,
     pub(super) encode_error: X,
-    pub(super) request_id: Option<RequestId>,
+    pub(super) ids: Identity,
     /// Where the request is a stream, how much of it came.
     pub(super) received: Received,
     /// Where there is a stream, the end of the call.
@@ -84,10 +84,10 @@ where
     pub(super) fn refused(
         watch: Watch<O>,
         encode_error: X,
-        request_id: Option<RequestId>,
+        ids: Identity,
         fault: &dyn Fault,
     ) -> Self {
-        let mut rest = Rest::new(watch, encode_error, request_id);
+        let mut rest = Rest::new(watch, encode_error, ids);
         let response = Some(rest.fail(Phase::Decode, fault));
         Self { rest: Some(rest), state: State::Refused { response } }
     }
@@ -95,18 +95,18 @@ where
     pub(super) fn called(
         watch: Watch<O>,
         encode_error: X,
-        request_id: Option<RequestId>,
+        ids: Identity,
         endpoint: E,
         request: kit::Request<Req>,
     ) -> Self {
-        let rest = Some(Rest::new(watch, encode_error, request_id));
+        let rest = Some(Rest::new(watch, encode_error, ids));
         Self { rest, state: State::Call { reply: Oneshot::new(endpoint, request), sleep: None } }
     }
 
     pub(super) fn reading(
         watch: Watch<O>,
         encode_error: X,
-        request_id: Option<RequestId>,
+        ids: Identity,
         head: Parts,
         body: F,
         limits: (usize, Duration),
@@ -115,7 +115,7 @@ where
         deadline: Option<Instant>,
     ) -> Self {
         let (head, endpoint, sleep) = (Some(head), Some(endpoint), None);
-        let rest = Some(Rest::new(watch, encode_error, request_id));
+        let rest = Some(Rest::new(watch, encode_error, ids));
         let state = State::Read { body, head, limits, decode, endpoint, deadline, sleep };
         Self { rest, state }
     }
@@ -236,8 +236,8 @@ where
 // ===== impl Rest =====
 
 impl<O: Observer, X> Rest<O, X> {
-    fn new(watch: Watch<O>, encode_error: X, request_id: Option<RequestId>) -> Self {
-        Self { watch, encode_error, request_id, received: Received::default(), deadline: None }
+    fn new(watch: Watch<O>, encode_error: X, ids: Identity) -> Self {
+        Self { watch, encode_error, ids, received: Received::default(), deadline: None }
     }
 }
 
@@ -248,9 +248,10 @@ where
 {
     /// Tells the watch of a fault, and returns the answer to it.
     pub(super) fn fail(&mut self, phase: Phase, fault: &dyn Fault) -> http::Response<Bytes> {
-        let Self { watch, encode_error, request_id, .. } = self;
+        let Self { watch, encode_error, ids, .. } = self;
         watch.failed_at(phase, fault);
-        watch.during(|| encode_error(&Failure { fault, request_id: request_id.as_ref() }))
+        let (request_id, trace_id) = (ids.request_id.as_ref(), ids.trace_id);
+        watch.during(|| encode_error(&Failure { fault, request_id, trace_id }))
     }
 }
 

@@ -1,6 +1,7 @@
 use super::{Exchange, ReplyBody, ResponseFuture, StreamFuture, exchange::kit_request};
 use crate::{
     DecodeError, Failure, encode_problem,
+    identity::Identity,
     shape::{Bidi, ClientStreaming, OneRequest, ServerStreaming, Unary},
     stream::{Incoming, ReadItems, Received, WriteItems},
 };
@@ -11,7 +12,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, Collected, Full, Limited, combinators::Collect};
 use kit_endpoint::{Endpoint, Expired, Fault, Peer};
 use kit_transport::{
-    Call, End, Hook, Observer, Protocol, RequestId, Watch, Watched,
+    Call, End, Hook, Observer, Protocol, Watch, Watched,
     deadline::{self, BadTimeout, REQUEST_TIMEOUT_MS},
     hook::{After, Before, Finally},
 };
@@ -284,12 +285,12 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
         X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
     {
         let (mut head, body) = request.into_parts();
-        let (watch, request_id, deadline) = self.begin(&mut head);
+        let (watch, ids, deadline) = self.begin(&mut head);
         let encode_error = self.encode_error.clone();
         let deadline = match deadline {
             Ok(deadline) => deadline,
             Err(refusal) => {
-                return Exchange::refused(watch, encode_error, request_id, refusal.fault());
+                return Exchange::refused(watch, encode_error, ids, refusal.fault());
             }
         };
         before(&mut head);
@@ -302,31 +303,20 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
                     let extensions = request.into_parts().0.extensions;
                     let endpoint = self.endpoint.clone();
                     let request = kit_request(message, extensions, deadline);
-                    Exchange::called(watch, encode_error, request_id, endpoint, request)
-                        .within(bound)
+                    Exchange::called(watch, encode_error, ids, endpoint, request).within(bound)
                 }
-                Err(fault) => Exchange::refused(watch, encode_error, request_id, &fault),
+                Err(fault) => Exchange::refused(watch, encode_error, ids, &fault),
             };
         }
         if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
             let fault = DecodeError::TooLarge { limit };
-            return Exchange::refused(watch, encode_error, request_id, &fault);
+            return Exchange::refused(watch, encode_error, ids, &fault);
         }
         let body = Limited::new(body, limit).collect();
         let (endpoint, decode) = (self.endpoint.clone(), self.decode.clone());
         let limits = (limit, self.options.read_limit);
-        Exchange::reading(
-            watch,
-            encode_error,
-            request_id,
-            head,
-            body,
-            limits,
-            decode,
-            endpoint,
-            deadline,
-        )
-        .within(bound)
+        Exchange::reading(watch, encode_error, ids, head, body, limits, decode, endpoint, deadline)
+            .within(bound)
     }
 }
 
@@ -335,7 +325,7 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
     fn begin(
         &self,
         head: &mut Parts,
-    ) -> (Watch<H::Observer>, Option<RequestId>, Result<Option<Instant>, Refusal>) {
+    ) -> (Watch<H::Observer>, Identity, Result<Option<Instant>, Refusal>) {
         let call = Call::new(Protocol::Http, head.method.as_str(), &head.headers)
             .route(self.options.route)
             .peer(head.extensions.get::<Peer>().copied());
@@ -343,8 +333,7 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         if head.method == Method::HEAD {
             watch.bodiless();
         }
-        let request_id =
-            if H::Observer::SILENT { None } else { head.extensions.get::<RequestId>().cloned() };
+        let ids = Identity::told::<H::Observer>(&head.extensions);
         let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
         let deadline = match deadline::timeout(&head.headers, timeout) {
             Ok(Some(Duration::ZERO)) => Err(Refusal::Expired(Expired::new(false))),
@@ -352,7 +341,7 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
             Ok(timeout) => Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout))),
             Err(bad) => Err(Refusal::BadTimeout(bad)),
         };
-        (watch, request_id, deadline)
+        (watch, ids, deadline)
     }
 
     /// Calls the endpoint with a request that is a stream.
@@ -368,22 +357,22 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         X: Fn(&Failure<'_>) -> http::Response<Bytes> + Clone,
     {
         let (mut head, body) = request.into_parts();
-        let (watch, request_id, deadline) = self.begin(&mut head);
+        let (watch, ids, deadline) = self.begin(&mut head);
         let encode_error = self.encode_error.clone();
         let deadline = match deadline {
             Ok(deadline) => deadline,
             Err(refusal) => {
-                return Exchange::refused(watch, encode_error, request_id, refusal.fault());
+                return Exchange::refused(watch, encode_error, ids, refusal.fault());
             }
         };
         before(&mut head);
         if let Err(fault) = self.decode.check(&head.headers) {
-            return Exchange::refused(watch, encode_error, request_id, &fault);
+            return Exchange::refused(watch, encode_error, ids, &fault);
         }
         let received = if H::Observer::SILENT { Received::default() } else { Received::counted() };
         let message = Incoming::new(body, self.decode.clone(), received.clone());
         let request = kit_request(message, head.extensions, deadline);
-        Exchange::called(watch, encode_error, request_id, self.endpoint.clone(), request)
+        Exchange::called(watch, encode_error, ids, self.endpoint.clone(), request)
             .within(deadline)
             .receiving(received)
     }

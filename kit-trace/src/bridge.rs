@@ -1,0 +1,50 @@
+//! What spans tell OpenTelemetry, where it listens.
+
+use crate::{Ids, TraceContext};
+use tracing::Span;
+
+/// Begins a span: below `parent`, with a link to `link`. Returns the ids that it has,
+/// which are those that are exported if it is.
+pub(crate) fn begin(
+    span: &Span,
+    parent: Option<&TraceContext>,
+    link: Option<&TraceContext>,
+    ids: &Ids,
+) -> TraceContext {
+    #[cfg(feature = "otel")]
+    if let Some(context) = crate::otel::bridge::begin(span, parent, link) {
+        return context;
+    }
+    #[cfg(not(feature = "otel"))]
+    let _ = link;
+    let context = parent.map_or_else(|| TraceContext::root(ids, true), |parent| parent.child(ids));
+    if span.has_field("trace_id") {
+        span.record("trace_id", tracing::field::display(context.trace_id()));
+        span.record("span_id", tracing::field::display(context.span_id()));
+    }
+    context
+}
+
+/// Sets an attribute that the span has no field for.
+pub(crate) fn attribute(span: &Span, key: &'static str, value: &str) {
+    #[cfg(feature = "otel")]
+    tracing_opentelemetry::OpenTelemetrySpanExt::set_attribute(span, key, value.to_owned());
+    #[cfg(not(feature = "otel"))]
+    let _ = (span, key, value);
+}
+
+/// Sets the status of a span that has no field for it.
+pub(crate) fn error(span: &Span, message: &str) {
+    #[cfg(feature = "otel")]
+    crate::otel::bridge::error(span, message);
+    #[cfg(not(feature = "otel"))]
+    let _ = (span, message);
+}
+
+/// Adds the event of an error.
+pub(crate) fn exception(span: &Span, kind: &str, message: &str) {
+    #[cfg(feature = "otel")]
+    crate::otel::bridge::exception(span, kind, message);
+    #[cfg(not(feature = "otel"))]
+    let _ = (span, kind, message);
+}

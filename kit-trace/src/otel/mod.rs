@@ -1,0 +1,3 @@
+//! OpenTelemetry.
+
+pub(crate) mod bridge;

@@ -1,0 +1,259 @@
+use super::{
+    Errors, Shown, SpanBody,
+    end::Ongoing,
+    message::{self, Protocol, Url},
+    server::replied,
+};
+use crate::{
+    Ids, TraceContext, bridge,
+    propagation::{Baggage, Propagate, W3c},
+};
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::{Span, field::Empty};
+
+/// Opens a span for each request that is sent, and writes its context into the headers.
+///
+/// The parent is the [`TraceContext`] among the request's extensions, where kit's
+/// clients and `Request::with` put it; without one the span that is open, where
+/// OpenTelemetry has it; without that, a trace begins. Headers that are there stay.
+/// [`Baggage`] among the extensions goes along.
+///
+/// Where it goes: inside of what retries, so that each try has its span, around the pool
+/// or the channel.
+#[derive(Debug, Clone)]
+pub struct ClientSpanLayer<P = W3c, R = Shown> {
+    options: Arc<Options<P>>,
+    errors: R,
+}
+
+/// The service of a [`ClientSpanLayer`].
+#[derive(Debug, Clone)]
+pub struct ClientSpan<S, P = W3c, R = Shown> {
+    inner: S,
+    options: Arc<Options<P>>,
+    errors: R,
+}
+
+/// How often a request was sent before, among its extensions, where something that
+/// retries says so: `http.request.resend_count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resent(pub u32);
+
+#[derive(Debug, Clone)]
+struct Options<P> {
+    propagator: P,
+    ids: Ids,
+    enabled: bool,
+}
+
+pin_project! {
+    /// The future of a [`ClientSpan`].
+    #[derive(Debug)]
+    pub struct ClientFuture<F, R> {
+        #[pin]
+        reply: F,
+        ongoing: Option<Ongoing>,
+        errors: Option<R>,
+    }
+}
+
+// ===== impl ClientSpanLayer =====
+
+impl ClientSpanLayer {
+    /// Writes W3C's headers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Default for ClientSpanLayer {
+    fn default() -> Self {
+        let options = Options { propagator: W3c, ids: Ids::new(), enabled: true };
+        Self { options: Arc::new(options), errors: Shown }
+    }
+}
+
+impl<P: Clone, R> ClientSpanLayer<P, R> {
+    /// Writes the context by `propagator`: [`W3c`] by default.
+    pub fn propagator<Q: Propagate>(self, propagator: Q) -> ClientSpanLayer<Q, R> {
+        let Options { ids, enabled, .. } = Arc::unwrap_or_clone(self.options);
+        let options = Arc::new(Options { propagator, ids, enabled });
+        ClientSpanLayer { options, errors: self.errors }
+    }
+
+    /// Makes ids by `ids`, where OpenTelemetry does not: [`Ids::new`] by default.
+    #[must_use]
+    pub fn ids(mut self, ids: Ids) -> Self {
+        Arc::make_mut(&mut self.options).ids = ids;
+        self
+    }
+
+    /// Opens spans or not, decided while the program starts. The context goes on in
+    /// either case.
+    #[must_use]
+    pub fn enabled(mut self, opens: bool) -> Self {
+        Arc::make_mut(&mut self.options).enabled = opens;
+        self
+    }
+
+    /// Records errors of the service and of bodies by `errors`: [`Shown`] by default.
+    pub fn errors<Q>(self, errors: Q) -> ClientSpanLayer<P, Q> {
+        ClientSpanLayer { options: self.options, errors }
+    }
+}
+
+impl<S, P, R: Clone> Layer<S> for ClientSpanLayer<P, R> {
+    type Service = ClientSpan<S, P, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let (options, errors) = (Arc::clone(&self.options), self.errors.clone());
+        ClientSpan { inner, options, errors }
+    }
+}
+
+// ===== impl ClientSpan =====
+
+impl<S, P, R, B, T> Service<Request<B>> for ClientSpan<S, P, R>
+where
+    S: Service<Request<B>, Response = Response<T>>,
+    P: Propagate,
+    T: Body,
+    R: Errors<S::Error> + Errors<T::Error>,
+{
+    type Response = Response<SpanBody<T, R>>;
+    type Error = S::Error;
+    type Future = ClientFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let ongoing = self.options.begin(&mut request);
+        let reply = match &ongoing {
+            Some(ongoing) => ongoing.span.in_scope(|| self.inner.call(request)),
+            None => self.inner.call(request),
+        };
+        ClientFuture { reply, ongoing, errors: Some(self.errors.clone()) }
+    }
+}
+
+impl<P: Propagate> Options<P> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Ongoing> {
+        if let Some(baggage) = request.extensions().get::<Baggage>().cloned() {
+            baggage.inject(request.headers_mut());
+        }
+        let parent = request.extensions_mut().remove::<TraceContext>();
+        let protocol = Protocol::of(request.headers());
+        let span = if self.enabled { open(request, protocol) } else { Span::none() };
+        if span.is_disabled() {
+            if let Some(parent) = parent {
+                self.propagator.inject(&parent, request.headers_mut());
+            }
+            return None;
+        }
+        let context = bridge::begin(&span, parent.as_ref(), None, &self.ids);
+        self.propagator.inject(&context, request.headers_mut());
+        request.extensions_mut().insert(context);
+        Some(Ongoing::new(span, protocol, true, None))
+    }
+}
+
+fn open<B>(request: &Request<B>, protocol: Protocol) -> Span {
+    let span = match protocol {
+        Protocol::Http => http_span(request),
+        Protocol::Grpc => grpc_span(request),
+    };
+    if span.is_disabled() {
+        return span;
+    }
+    if let Some(authority) = message::authority(request.uri(), request.headers()) {
+        span.record("server.address", authority.host());
+        span.record("server.port", message::port(&authority, request.uri()));
+    }
+    if let Some(Resent(count)) = request.extensions().get::<Resent>()
+        && *count > 0
+    {
+        span.record("http.request.resend_count", count);
+    }
+    span
+}
+
+fn http_span<B>(request: &Request<B>) -> Span {
+    let span = tracing::info_span!(
+        "client",
+        "otel.name" = message::named(message::method(request.method())),
+        "otel.kind" = "client",
+        "otel.status_code" = Empty,
+        "otel.status_description" = Empty,
+        "http.request.method" = message::method(request.method()),
+        "http.request.method_original" = Empty,
+        "http.request.resend_count" = Empty,
+        "http.response.status_code" = Empty,
+        "url.full" = %Url(request.uri()),
+        "server.address" = Empty,
+        "server.port" = Empty,
+        "error.type" = Empty,
+        trace_id = Empty,
+        span_id = Empty,
+    );
+    if message::method(request.method()) == "_OTHER" {
+        span.record("http.request.method_original", request.method().as_str());
+    }
+    span
+}
+
+fn grpc_span<B>(request: &Request<B>) -> Span {
+    let path = request.uri().path();
+    let method = path.strip_prefix('/').unwrap_or(path);
+    tracing::info_span!(
+        "client",
+        "otel.name" = method,
+        "otel.kind" = "client",
+        "otel.status_code" = Empty,
+        "otel.status_description" = Empty,
+        "rpc.system.name" = "grpc",
+        "rpc.method" = method,
+        "rpc.response.status_code" = Empty,
+        "server.address" = Empty,
+        "server.port" = Empty,
+        "error.type" = Empty,
+        trace_id = Empty,
+        span_id = Empty,
+    )
+}
+
+// ===== impl ClientFuture =====
+
+impl<F, R, T, E> Future for ClientFuture<F, R>
+where
+    F: Future<Output = Result<Response<T>, E>>,
+    T: Body,
+    R: Errors<E>,
+{
+    type Output = Result<Response<SpanBody<T, R>>, E>;
+
+    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let reply = match this.ongoing {
+            Some(ongoing) => {
+                let _entered = ongoing.span.enter();
+                ready!(this.reply.poll(cx))
+            }
+            None => ready!(this.reply.poll(cx)),
+        };
+        let errors = this.errors.take().expect("polled after the reply");
+        Poll::Ready(replied(reply, this.ongoing.take(), errors))
+    }
+}

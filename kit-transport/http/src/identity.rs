@@ -1,0 +1,22 @@
+use http::Extensions;
+use kit_transport::{Observer, RequestId, TraceId};
+
+/// What a request is called, where a hook told.
+#[derive(Debug, Default)]
+pub(crate) struct Identity {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) trace_id: Option<TraceId>,
+}
+
+// ===== impl Identity =====
+
+impl Identity {
+    /// Reads it; hooks that are silent tell nothing.
+    pub(crate) fn told<O: Observer>(extensions: &Extensions) -> Self {
+        if O::SILENT {
+            return Self::default();
+        }
+        let request_id = extensions.get::<RequestId>().cloned();
+        Self { request_id, trace_id: extensions.get::<TraceId>().copied() }
+    }
+}
