@@ -1,0 +1,34 @@
+//! Text as a protocol takes it.
+
+use crate::registry::Histogram;
+use metrics::Unit;
+
+/// Writes `text` with an underscore for each character that does not fit.
+pub(super) fn write(to: &mut String, text: &str, fits: impl Fn(char) -> bool) {
+    to.extend(text.chars().map(|letter| if fits(letter) { letter } else { '_' }));
+}
+
+/// Letters and digits of ASCII, and what most take beside them.
+pub(super) const fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')
+}
+
+/// How many milliseconds one of the unit is, if it is one of time.
+pub(super) const fn milliseconds(unit: Option<Unit>) -> Option<f64> {
+    match unit {
+        Some(Unit::Seconds) => Some(1e3),
+        Some(Unit::Milliseconds) => Some(1.0),
+        Some(Unit::Microseconds) => Some(1e-3),
+        Some(Unit::Nanoseconds) => Some(1e-6),
+        _ => None,
+    }
+}
+
+/// The quantiles that Go kit's exporters have, too.
+pub(super) const QUANTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+
+/// The quantiles of a histogram by their names; none of one without values.
+pub(super) fn quantiles(histogram: &Histogram) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+    QUANTILES.iter().filter_map(|(name, q)| Some((*name, histogram.quantile(*q)?)))
+}
