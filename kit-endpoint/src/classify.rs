@@ -208,7 +208,7 @@ impl<E> ClassifyEnd<E> for GrpcStatus {
 
 /// A layer further inside refused it, and said so by
 /// [`AsHttp`](crate::AsHttp) or [`AsGrpc`](crate::AsGrpc).
-fn is_refused<B>(response: &http::Response<B>) -> bool {
+pub(crate) fn is_refused<B>(response: &http::Response<B>) -> bool {
     response.extensions().get::<Refused>().is_some()
 }
 

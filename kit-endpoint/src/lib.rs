@@ -59,7 +59,7 @@
 //! A layer that refuses takes a fact (`S::Error: From<Fact>`, by [`AsError`])
 //! or a function of it ([`Refuse`]), so that it fits services that are not
 //! ours; [`AsHttp`] and [`AsGrpc`] are ready-made. A layer that judges takes a
-//! [`Classify`]; one that lasts until the end of a stream, an [`Until`]. How much
+//! [`Classify`], one that names failures a [`KindOf`]; one that lasts until the end of a stream, an [`Until`]. How much
 //! a request matters is its [`Criticality`]. What a component knows it tells an
 //! [`Inspector`].
 //!
@@ -77,6 +77,7 @@ mod fault;
 mod guarded;
 mod inspect;
 mod kind;
+mod kind_of;
 mod peer;
 mod problem;
 mod refuse;
@@ -97,6 +98,7 @@ pub use self::{
     guarded::{Guard, Guarded},
     inspect::{Inspect, Inspector},
     kind::{Kind, UnknownKind},
+    kind_of::{KindOf, KindOfEnd},
     peer::Peer,
     problem::Problem,
     refuse::{AsError, AsGrpc, AsHttp, Refuse},
