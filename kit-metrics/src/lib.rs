@@ -50,6 +50,8 @@
 //! that a transport feeds them.
 
 pub mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod export;
 mod fanout;
 #[cfg(feature = "hook")]
