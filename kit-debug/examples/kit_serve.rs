@@ -13,6 +13,7 @@ use tower::BoxError;
 /// What a server answers now.
 fn in_flight(server: &Handle) -> Vec<InFlight> {
     let requests = server.in_flight().into_iter().map(|request| InFlight {
+        server: "app".to_owned(),
         method: request.method.to_string(),
         path: request.path,
         peer: request.peer.to_string(),
@@ -27,10 +28,8 @@ async fn main() -> Result<(), BoxError> {
     let app = kit_serve::serve(TcpListener::bind("127.0.0.1:0").await?, app).name("app");
 
     let of_app = app.handle();
-    let port = Debug::new()
-        .state("app", app.handle())
-        .requests("app", move || in_flight(&of_app))
-        .into_router();
+    let port =
+        Debug::new().state("app", app.handle()).requests(move || in_flight(&of_app)).into_router();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
     let debug = kit_serve::serve(listener, port);

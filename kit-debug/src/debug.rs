@@ -6,7 +6,7 @@ use crate::{
     index::Index,
     page, requests,
     runtime::Runtime,
-    state::State,
+    state::States,
 };
 use axum::{
     Router,
@@ -51,8 +51,7 @@ const HEADERS: [(header::HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-type Components = BTreeMap<String, Vec<Arc<dyn Inspect>>>;
-type Servers = Vec<(String, Arc<dyn Fn() -> Vec<InFlight> + Send + Sync>)>;
+type Servers = Vec<Arc<dyn Fn() -> Vec<InFlight> + Send + Sync>>;
 
 /// Builds a debug port: an [`axum::Router`] of what is asked for here.
 ///
@@ -91,7 +90,8 @@ pub struct Debug {
     guarded: Router,
     /// Guarded, and with a time limit of their own.
     slow: Router,
-    components: Components,
+    /// None unless there is a page of them.
+    states: Option<States>,
     servers: Servers,
     time_limit: Option<Duration>,
     body_limit: Option<usize>,
@@ -162,17 +162,25 @@ impl Debug {
     ///
     /// A name with a `/` in it is asked for with `%2F`.
     pub fn state(mut self, name: impl Into<String>, component: impl Inspect + 'static) -> Self {
-        self.components.entry(name.into()).or_default().push(Arc::new(component));
+        self.states.get_or_insert_default().add(name, component);
+        self
+    }
+
+    /// Adds `/debug/state` and `/debug/state/NAME` for components some of which come
+    /// later. They take the place of those that were given before; those that are
+    /// given after are added to them.
+    pub fn states(mut self, states: &States) -> Self {
+        self.states = Some(states.clone());
         self
     }
 
     /// Adds what a server answers now to `/debug/requests`, which lists all of them,
     /// the oldest first, and no more than 1,000; `in_flight` is asked for each page.
-    pub fn requests<F>(mut self, server: impl Into<String>, in_flight: F) -> Self
+    pub fn requests<F>(mut self, in_flight: F) -> Self
     where
         F: Fn() -> Vec<InFlight> + Send + Sync + 'static,
     {
-        self.servers.push((server.into(), Arc::new(in_flight)));
+        self.servers.push(Arc::new(in_flight));
         self
     }
 
@@ -268,25 +276,27 @@ impl Debug {
     ///
     /// Panics if a path was given twice.
     pub fn into_router(mut self) -> Router {
-        if !self.components.is_empty() {
-            self = self.with_state();
+        let states = self.states.take();
+        if let Some(states) = states.clone() {
+            self = self.with_states(states);
         }
         if !self.servers.is_empty() {
             let servers: Arc<Servers> = std::mem::take(&mut self.servers).into();
             let page = get(move || async move {
-                let of = |(server, in_flight): &(
-                    String,
-                    Arc<dyn Fn() -> Vec<InFlight> + Send + Sync>,
-                )| {
-                    let server = server.clone();
-                    in_flight().into_iter().map(move |request| (server.clone(), request))
-                };
-                page::json(&requests::Page::of(servers.iter().flat_map(of)))
+                let requests = servers.iter().flat_map(|in_flight| in_flight());
+                page::json(&requests::Page::of(requests.collect()))
             });
             self = self.page("/debug/requests", "What is in flight, the oldest first", page);
         }
         let index = Arc::new(std::mem::take(&mut self.index));
-        let page = get(move |headers: HeaderMap| async move { index.page(&headers) });
+        let page = get(move |headers: HeaderMap| async move {
+            let mut index = Index::clone(&index);
+            for name in states.iter().flat_map(States::names) {
+                let path = format!("/debug/state/{}", encoded(&name));
+                index.add(&path, "How it is", false);
+            }
+            index.page(&headers)
+        });
         let read = self.read.route("/debug", page.clone()).route("/debug/", page);
 
         let changes = GuardLayer::changes(self.guard.clone()).refuse(AsHttp);
@@ -316,18 +326,13 @@ impl Debug {
         self
     }
 
-    fn with_state(mut self) -> Self {
-        let components = Arc::new(std::mem::take(&mut self.components));
-        let names: Vec<_> = components.keys().cloned().collect();
-        for name in &names {
-            let path = format!("/debug/state/{}", encoded(name));
-            self.index.add(&path, "How it is", false);
-        }
-        let names = Arc::new(BTreeMap::from([("states", names)]));
-        let names = get(move || async move { page::json(&*names) });
+    fn with_states(mut self, states: States) -> Self {
+        let all = states.clone();
+        let names =
+            get(move || async move { page::json(&BTreeMap::from([("states", all.names())])) });
         let state = get(move |Path(name): Path<String>| async move {
-            match components.get(&name) {
-                Some(of) => page::json(&State::of(of)),
+            match states.of(&name) {
+                Some(state) => page::json(&state),
                 None => AsHttp::reply(&NoComponent(())).into_response(),
             }
         });

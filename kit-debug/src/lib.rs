@@ -10,7 +10,7 @@
 //! | `/debug` | what there is: text, HTML or JSON, by `Accept` | always |
 //! | `/debug/build` | what was built | [`Debug::build_info`] |
 //! | `/debug/config` | the configuration, without its secrets | [`Debug::config`], [`config`] |
-//! | `/debug/state`, `/debug/state/NAME` | whatever implements [`Inspect`](kit_endpoint::Inspect) | [`Debug::state`] |
+//! | `/debug/state`, `/debug/state/NAME` | whatever implements [`Inspect`](kit_endpoint::Inspect) | [`Debug::state`], [`States`] |
 //! | `/debug/requests` | what is in flight | [`Debug::requests`] |
 //! | `/debug/runtime` | tokio's metrics | [`Debug::runtime`] |
 //! | `/debug/pprof/profile` | where the time of the CPU goes | `Debug::pprof`, feature `pprof` |
@@ -80,7 +80,7 @@ mod requests;
 mod runtime;
 mod state;
 
-pub use self::{about::Build, debug::Debug, health::started, requests::InFlight};
+pub use self::{about::Build, debug::Debug, health::started, requests::InFlight, state::States};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,8 @@ pub(crate) const MOST: usize = 1000;
 /// A request that is being answered: a line of the page `/debug/requests`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InFlight {
+    /// Which server answers it.
+    pub server: String,
     /// Its method.
     pub method: String,
     /// Its path, without the query.
@@ -21,23 +23,14 @@ pub struct InFlight {
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
     in_flight: usize,
-    requests: Vec<Line>,
-}
-
-#[derive(Debug, Serialize)]
-struct Line {
-    server: String,
-    #[serde(flatten)]
-    request: InFlight,
+    requests: Vec<InFlight>,
 }
 
 // ===== impl Page =====
 
 impl Page {
-    pub(crate) fn of(requests: impl Iterator<Item = (String, InFlight)>) -> Self {
-        let mut requests: Vec<_> =
-            requests.map(|(server, request)| Line { server, request }).collect();
-        requests.sort_by_key(|line| Reverse(line.request.age));
+    pub(crate) fn of(mut requests: Vec<InFlight>) -> Self {
+        requests.sort_by_key(|request| Reverse(request.age));
         let in_flight = requests.len();
         requests.truncate(MOST);
         Self { in_flight, requests }

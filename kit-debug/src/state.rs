@@ -1,10 +1,41 @@
 use kit_endpoint::{Inspect, Inspector};
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// How many values a page has, at the most: what a component says of itself may be
 /// as much as it has keys.
 pub(crate) const MOST: usize = 10_000;
+
+/// The components that say how they are, by name; clones share them.
+///
+/// A part of a program that comes later than its debug port is
+/// [added](Self::add) then, and is there from then on.
+///
+/// ```
+/// use kit_debug::{Debug, States};
+/// use kit_endpoint::{Inspect, Inspector};
+///
+/// struct Cache;
+///
+/// impl Inspect for Cache {
+///     fn inspect(&self, inspector: &mut dyn Inspector) {
+///         inspector.gauge("cache_entries", "Entries in memory.", &[], 42.0);
+///     }
+/// }
+///
+/// let states = States::new();
+/// let port = Debug::new().states(&states).into_router();
+/// states.add("cache", Cache);
+/// # let _ = port;
+/// ```
+#[derive(Clone, Default)]
+pub struct States(Arc<RwLock<Components>>);
+
+type Components = BTreeMap<String, Vec<Arc<dyn Inspect>>>;
 
 /// What a component said of itself, as `/debug/state/NAME` shows it.
 #[derive(Debug, Default, Serialize)]
@@ -47,10 +78,42 @@ enum Value {
     State(String),
 }
 
+// ===== impl States =====
+
+impl States {
+    /// No component.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a component, for good. All of one name are together.
+    pub fn add(&self, name: impl Into<String>, component: impl Inspect + 'static) {
+        let mut components = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        components.entry(name.into()).or_default().push(Arc::new(component));
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// No lock is held while they say it.
+    pub(crate) fn of(&self, name: &str) -> Option<State> {
+        let components = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        components.map(|components| State::of(&components))
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("States").field(&self.names()).finish()
+    }
+}
+
 // ===== impl State =====
 
 impl State {
-    pub(crate) fn of(components: &[impl Inspect]) -> Self {
+    fn of(components: &[impl Inspect]) -> Self {
         let mut state = Self::default();
         components.inspect(&mut state);
         state

@@ -5,7 +5,7 @@
 mod support;
 
 use http::StatusCode;
-use kit_debug::{Debug, InFlight};
+use kit_debug::{Debug, InFlight, States};
 use kit_endpoint::{Inspect, Inspector};
 use serde_json::{Value, json};
 use std::{
@@ -111,6 +111,33 @@ async fn the_names_are_listed_and_those_of_one_name_are_together() {
 }
 
 #[tokio::test]
+async fn what_comes_later_is_there_then() {
+    let states = States::new();
+    let port = Debug::new().states(&states).into_router();
+    assert_eq!(get(&port, "/debug/state").await.json(), json!({ "states": [] }));
+    assert_eq!(get(&port, "/debug/state/late").await.status, StatusCode::NOT_FOUND);
+    states.add("late", Says(|inspector: &mut dyn Inspector| inspector.gauge("late", "", &[], 1.0)));
+    assert_eq!(get(&port, "/debug/state").await.json(), json!({ "states": ["late"] }));
+    assert_eq!(get(&port, "/debug/state/late").await.json()["metrics"][0]["name"], "late");
+    assert!(get(&port, "/debug").await.text().contains("/debug/state/late "));
+}
+
+#[tokio::test]
+async fn a_component_may_look_at_all_of_them_while_it_is_asked() {
+    let states = States::new();
+    let of_it = states.clone();
+    let port = Debug::new().states(&states).into_router();
+    let says = Says(move |inspector: &mut dyn Inspector| {
+        let quiet = Says(|_: &mut dyn Inspector| {});
+        of_it.add("another", quiet);
+        inspector.gauge("a", "", &[], 1.0);
+    });
+    states.add("one", says);
+    assert_eq!(get(&port, "/debug/state/one").await.status, StatusCode::OK);
+    assert_eq!(get(&port, "/debug/state/another").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_name_that_is_not_there_is_a_problem() {
     let quiet = Says(|_: &mut dyn Inspector| {});
     let port = Debug::new().state("limits", quiet).into_router();
@@ -135,8 +162,9 @@ async fn a_page_is_no_longer_than_it_may_be() {
     assert_eq!(page["omitted"], 7);
 }
 
-fn in_flight(path: &str, age: u64) -> InFlight {
+fn in_flight(server: &str, path: &str, age: u64) -> InFlight {
     InFlight {
+        server: server.to_owned(),
         method: "GET".to_owned(),
         path: path.to_owned(),
         peer: "10.0.0.1:4000".to_owned(),
@@ -147,8 +175,8 @@ fn in_flight(path: &str, age: u64) -> InFlight {
 #[tokio::test]
 async fn what_is_in_flight_is_listed_the_oldest_first() {
     let port = Debug::new()
-        .requests("http", || vec![in_flight("/a", 1500), in_flight("/b", 7)])
-        .requests("grpc", || vec![in_flight("/c", 30)])
+        .requests(|| vec![in_flight("http", "/a", 1500), in_flight("http", "/b", 7)])
+        .requests(|| vec![in_flight("grpc", "/c", 30)])
         .into_router();
     let page = get(&port, "/debug/requests").await.json();
     let line = |server: &str, path: &str, age: f64| {
@@ -163,8 +191,8 @@ async fn what_is_in_flight_is_listed_the_oldest_first() {
 
 #[tokio::test]
 async fn the_youngest_of_many_are_left_out() {
-    let many = || (0..1500).map(|age| in_flight("/", age)).collect();
-    let port = Debug::new().requests("http", many).into_router();
+    let many = || (0..1500).map(|age| in_flight("http", "/", age)).collect();
+    let port = Debug::new().requests(many).into_router();
     let page = get(&port, "/debug/requests").await.json();
     assert_eq!(page["in_flight"], 1500);
     let requests = page["requests"].as_array().unwrap();
