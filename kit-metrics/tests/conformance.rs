@@ -63,10 +63,9 @@ fn older(page: &str) -> String {
     let mut text = String::new();
     for line in page.lines().filter(|line| !line.starts_with("# UNIT ")) {
         match line.strip_prefix("# TYPE ").and_then(|line| line.strip_suffix(" counter")) {
-            Some(counter) => text += &format!("# TYPE {counter}_total counter"),
-            None => text += line.split(" # {").next().unwrap_or(line),
+            Some(counter) => text.extend(["# TYPE ", counter, "_total counter\n"]),
+            None => text.extend([line.split(" # {").next().unwrap_or(line), "\n"]),
         }
-        text.push('\n');
     }
     text
 }
@@ -79,7 +78,7 @@ fn take(page: &Page, to: &mut Received) {
                 to.total(name.strip_suffix("_total").unwrap(), &pairs(labels), total as u64);
             }),
             "gauge" => {
-                page.of(name).for_each(|(labels, level)| to.level(name, &pairs(labels), level))
+                page.of(name).for_each(|(labels, level)| to.level(name, &pairs(labels), level));
             }
             _ => {
                 for (labels, sum) in page.of(&format!("{name}_sum")) {

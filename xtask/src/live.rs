@@ -8,9 +8,9 @@
 //! - `KIT_CONSUL_CLUSTER`: three Consul servers, each `host:port=pid`, with commas,
 //! - `KIT_ETCD_ADDR`: host and port of each of three etcd nodes, with commas,
 //! - `KIT_ETCD_TLS_ADDR`: host and port of an etcd that speaks TLS with those who have a certificate,
-//! - `KIT_PYTHON`: a Python with grpcio, grpcio-health-checking, grpcio-reflection and grpcio-status,
+//! - `KIT_PYTHON`: a Python with the packages of `requirements.txt`,
 //! - `KIT_CURL`: curl,
-//! - `KIT_PROMTOOL`: Prometheus' promtool,
+//! - `KIT_PROMTOOL`, `KIT_PROMETHEUS`: Prometheus' promtool, and Prometheus, which lies beside it,
 //! - `KIT_WYCHEPROOF`: the folder of Wycheproof's vectors, which lies beside this project; where it does not, their
 //!   tests are left out.
 
@@ -94,7 +94,7 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {addresses}, by TLS on {tls_address}", program.display());
         Ok((etcd, tls))
     })?;
-    let environment: [(&str, OsString); 9] = [
+    let environment: [(&str, OsString); 10] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
         ("KIT_CONSUL_CLUSTER", cluster.servers().into()),
@@ -102,6 +102,7 @@ pub(crate) fn test() -> Result {
         ("KIT_ETCD_TLS_ADDR", etcd_tls.addresses().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
+        ("KIT_PROMETHEUS", promtool.with_file_name("prometheus").into()),
         ("KIT_PROMTOOL", promtool.into()),
         ("KIT_WYCHEPROOF", vectors.into()),
     ];
