@@ -48,3 +48,11 @@ pub(crate) fn exception(span: &Span, kind: &str, message: &str) {
     #[cfg(not(feature = "otel"))]
     let _ = (span, kind, message);
 }
+
+/// Renames a span that has begun: recording the name alone does not reach one that has.
+pub(crate) fn rename(span: &Span, name: String) {
+    #[cfg(feature = "otel")]
+    crate::otel::bridge::rename(span, name);
+    #[cfg(not(feature = "otel"))]
+    let _ = (span, name);
+}

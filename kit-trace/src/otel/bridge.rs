@@ -41,6 +41,10 @@ pub(crate) fn begin(
     Some(TraceContext::new(trace_id, span_id, flags).with_state(state))
 }
 
+pub(crate) fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
+}
+
 pub(crate) fn error(span: &Span, message: &str) {
     span.set_status(Status::error(message.to_owned()));
 }

@@ -2,7 +2,7 @@
 
 use super::trim;
 use http::{HeaderMap, HeaderName};
-use std::{borrow::Cow, error, fmt, sync::Arc};
+use std::{error, fmt, sync::Arc};
 
 /// The header of baggage.
 pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
@@ -194,7 +194,8 @@ impl Entry {
             return None;
         }
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Into::into);
-        let value = decode(value).into();
+        // What is not UTF-8 becomes U+FFFD, as the specification says.
+        let value = String::from_utf8_lossy(&decode(value)).into();
         Some(Self { key: text(key)?, value, properties: text(properties)? })
     }
 
@@ -236,9 +237,8 @@ const fn is_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
-/// What is not UTF-8 becomes U+FFFD, as the specification says; a `%` that two digits
-/// do not follow stays.
-fn decode(value: &[u8]) -> String {
+/// Percent-decodes; a `%` that two digits do not follow stays.
+pub(crate) fn decode(value: &[u8]) -> Vec<u8> {
     let digit = |at: usize| value.get(at).and_then(|digit| char::from(*digit).to_digit(16));
     let (mut bytes, mut at) = (Vec::with_capacity(value.len()), 0);
     while let Some(byte) = value.get(at) {
@@ -253,10 +253,7 @@ fn decode(value: &[u8]) -> String {
             }
         }
     }
-    match String::from_utf8_lossy(&bytes) {
-        Cow::Borrowed(text) => text.to_owned(),
-        Cow::Owned(text) => text,
-    }
+    bytes
 }
 
 fn encode(value: &str, text: &mut String) {

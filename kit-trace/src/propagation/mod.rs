@@ -31,6 +31,8 @@ pub(crate) mod w3c;
 use crate::TraceContext;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+#[cfg(feature = "otlp")]
+pub(crate) use self::baggage::decode;
 pub use self::{
     b3::{B3, B3Single},
     baggage::{BAGGAGE, BadBaggage, Baggage, BaggageLimits, Entry},

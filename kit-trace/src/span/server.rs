@@ -88,7 +88,9 @@ pub(crate) fn routed(span: &Span, method: &str, template: &str) {
         let known = http::Method::from_bytes(method.as_bytes());
         let method = message::named(known.as_ref().map_or("_OTHER", message::method));
         span.record("http.route", template);
-        span.record("otel.name", tracing::field::display(format_args!("{method} {template}")));
+        let name = format!("{method} {template}");
+        span.record("otel.name", &*name);
+        bridge::rename(span, name);
     }
 }
 
