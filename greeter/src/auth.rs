@@ -1,9 +1,13 @@
 //! Who may ask for a greeting: one who shows a token, or a name and a password.
 //!
 //! Without flags everybody may. Health, reflection and the debug port are open
-//! to all: what asks there has no credentials.
+//! to all: what asks there has no credentials. Who changes something at the debug
+//! port is on this machine, or shows a token of its own.
 
-use crate::flags::{Jwks, Jwt, Serve};
+use crate::{
+    debug::Shows,
+    flags::{Jwks, Jwt, Serve},
+};
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::Full;
@@ -15,10 +19,10 @@ use kit_auth::{
         BadUrl, Claims, Fed, FetchError, Fetched, File, KeySource, Keys, Url, Verified, Verifier,
     },
 };
-use kit_metrics::Prometheus;
+use kit_debug::guard::{Guard, InvalidToken, Token};
 use kit_transport::Report;
 use kit_transport_http::{Pool, PoolOptions, Tls};
-use std::{fmt, pin::Pin, time::Duration};
+use std::{error::Error, fmt, fs, io, path::Path, pin::Pin, time::Duration};
 
 /// What callers are told that it is that they may come in to.
 const REALM: &str = "greeter";
@@ -38,6 +42,7 @@ pub struct Gate {
     workers: Option<Workers>,
     users: Option<Htpasswd>,
     feed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    guard: Guard,
 }
 
 /// Knows callers by what the flags say: by a token first, then by name and
@@ -62,6 +67,16 @@ pub enum Caller {
 pub struct NotOpen {
     keys: Option<FetchError>,
     users: Option<LoadError>,
+    operator: Option<NoToken>,
+}
+
+/// There is no token of the debug port.
+#[derive(Debug, thiserror::Error)]
+enum NoToken {
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    #[error(transparent)]
+    Invalid(#[from] InvalidToken),
 }
 
 /// Where the keys of tokens are.
@@ -99,21 +114,33 @@ pub async fn open_by<S: KeySource>(
         Some(jwt) => tokens(jwt, source).await.map(Some),
         None => Ok(None),
     };
-    let (users, tokens) = match (users, tokens) {
-        (Ok(users), Ok(tokens)) => (users, tokens),
-        (users, tokens) => return Err(NotOpen { keys: tokens.err(), users: users.err() }),
+    let guard = guard(flags.debug_token.as_deref());
+    let (users, tokens, guard) = match (users, tokens, guard) {
+        (Ok(users), Ok(tokens), Ok(guard)) => (users, tokens, guard),
+        (users, tokens, guard) => {
+            let (keys, users, operator) = (tokens.err(), users.err(), guard.err());
+            return Err(NotOpen { keys, users, operator });
+        }
     };
     let workers = Workers::default();
     let users = users.map(|users| users.workers(workers.clone()));
     let (tokens, feed) = tokens.unzip();
     if tokens.is_none() && users.is_none() {
-        return Ok(Gate::default());
+        return Ok(Gate { guard, ..Gate::default() });
     }
     let workers = users.is_some().then_some(workers);
     let basic = |users| Basic::new(REALM, users).cache(REMEMBERED, PASSWORD);
     let basic = users.clone().map(basic);
     let auth = Some(Auth::new(Callers { tokens, users: basic }));
-    Ok(Gate { auth, workers, users, feed })
+    Ok(Gate { auth, workers, users, feed, guard })
+}
+
+/// Returns who may change something at the debug port.
+fn guard(token: Option<&Path>) -> Result<Guard, NoToken> {
+    Ok(match token {
+        Some(file) => Guard::new().token(Token::new(&fs::read_to_string(file)?)?),
+        None => Guard::new(),
+    })
 }
 
 /// Returns what verifies tokens, and what keeps its keys.
@@ -171,15 +198,21 @@ impl Gate {
         self.auth.as_ref().map(Auth::hook)
     }
 
-    /// Measures who comes in.
+    /// Returns who may change something at the debug port.
+    #[must_use]
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Shows who comes in.
     ///
     /// # Errors
     ///
     /// Fails if credentials are asked for, and nothing reads them.
-    pub fn check(&self, metrics: &Prometheus) -> Result<(), NoHook> {
-        self.workers.iter().for_each(|workers| metrics.collect(workers.clone()));
+    pub fn check(&self, seen: &impl Shows) -> Result<(), NoHook> {
+        self.workers.iter().for_each(|workers| seen.show("auth", workers.clone()));
         let Some(auth) = &self.auth else { return Ok(()) };
-        metrics.collect(auth.clone());
+        seen.show("auth", auth.clone());
         auth.check()
     }
 
@@ -320,18 +353,19 @@ impl KeySource for Source {
 /// On one line, each with its causes: there is no one source of them all.
 impl fmt::Display for NotOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keys, users } = self;
-        if let Some(keys) = keys {
-            write!(f, "the keys of --jwt-jwks are not to be had: {}", Report(keys))?;
-        }
-        if keys.is_some() && users.is_some() {
-            f.write_str("; ")?;
-        }
-        if let Some(users) = users {
-            write!(f, "the users of --basic-htpasswd are not to be had: {}", Report(users))?;
+        let Self { keys, users, operator } = self;
+        let causes: [(_, Option<&(dyn Error + 'static)>); 3] = [
+            ("keys of --jwt-jwks are", keys.as_ref().map(|error| error as _)),
+            ("users of --basic-htpasswd are", users.as_ref().map(|error| error as _)),
+            ("token of --debug-token-file is", operator.as_ref().map(|error| error as _)),
+        ];
+        let causes = causes.into_iter().filter_map(|(what, error)| Some((what, error?)));
+        for (number, (what, error)) in causes.enumerate() {
+            let between = if number == 0 { "" } else { "; " };
+            write!(f, "{between}the {what} not to be had: {}", Report(error))?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for NotOpen {}
+impl Error for NotOpen {}

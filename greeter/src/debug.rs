@@ -1,55 +1,127 @@
 //! The debug port: how the process is, for those who run it.
 
-use axum::{Json, Router, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
+use crate::{auth::Gate, flags::Serve};
+use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use kit_debug::{Build, Debug, InFlight, States, config::Redactor};
+use kit_endpoint::Inspect;
 use kit_metrics::Prometheus;
+use kit_serve::Handle;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::sync::watch;
 
-/// What was built.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Build {
-    /// The version of the package.
-    pub version: &'static str,
-    /// The commit, where the build was told it (`GREETER_COMMIT`).
-    pub commit: Option<&'static str>,
-    /// The features of the package that are on.
-    pub features: &'static [&'static str],
+/// This build.
+pub const BUILD: Build = Build::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    .commit(option_env!("GREETER_COMMIT"))
+    .features(&[
+        #[cfg(feature = "etcd")]
+        "etcd",
+    ]);
+
+/// What these flags have is the path of a secret, and no secret.
+const PATHS: [&str; 5] =
+    ["basic-htpasswd", "debug-token-file", "jwt-jwks", "tls-key", "tls-client-ca"];
+
+/// Shows how a part of the greeter is.
+pub trait Shows {
+    /// Shows `component`, at the debug port under `name`.
+    fn show(&self, name: &'static str, component: impl Inspect + Clone + 'static);
+
+    /// Shows the connections of `server`, and at the debug port what it answers.
+    fn show_server(&self, name: &'static str, server: Handle) {
+        let _ = name;
+        self.show("connections", server);
+    }
 }
 
-/// This build.
-pub const BUILD: Build = Build {
-    version: env!("CARGO_PKG_VERSION"),
-    commit: option_env!("GREETER_COMMIT"),
-    features: &[],
-};
+/// What shows the parts of the greeter: metrics, and the debug port.
+#[derive(Clone, Default)]
+pub struct Seen {
+    /// The metrics.
+    pub metrics: Prometheus,
+    states: States,
+    servers: Arc<Mutex<Vec<(&'static str, Handle)>>>,
+}
 
-/// Serves `/health/live`, `/health/ready`, `/health/startup`, `/metrics` and
-/// `/debug/build`; returns also what takes notice that it was `ready` once, and
-/// has started.
+/// Serves probes, metrics and all that [`kit_debug`] has; returns also what takes
+/// notice that it was `ready` once, and has started.
+///
+/// # Panics
+///
+/// Panics outside of a runtime.
 pub fn router(
-    metrics: Prometheus,
+    flags: &Serve,
+    gate: &Gate,
+    seen: &Seen,
     ready: watch::Receiver<bool>,
-) -> (Router, impl Future<Output = ()> + Send) {
-    let (starting, started) = watch::channel(false);
-    let mut first = ready.clone();
-    let starts = async move {
-        let once = first.wait_for(|ready| *ready).await.is_ok();
-        starting.send_replace(once);
-    };
-    let says = |is: watch::Receiver<bool>, yes: &'static str, no: &'static str| {
-        move || {
-            let is = *is.borrow();
-            async move { if is { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) } }
-        }
-    };
+) -> (Router, impl Future<Output = ()> + Send + use<>) {
+    let (started, starts) = kit_debug::started(ready.clone());
+    let (metrics, servers) = (seen.metrics.clone(), seen.clone());
     let page = move || {
         let page = metrics.render();
         async move { ([(CONTENT_TYPE, Prometheus::CONTENT_TYPE)], page) }
     };
-    let router = Router::new()
-        .route("/health/live", get(|| async { "live\n" }))
-        .route("/health/ready", get(says(ready, "ready\n", "not ready\n")))
-        .route("/health/startup", get(says(started, "started\n", "starting\n")))
-        .route("/metrics", get(page))
-        .route("/debug/build", get(|| async { Json(BUILD) }));
-    (router, starts)
+    seen.show("guard", gate.guard().clone());
+    let mut port = Debug::new()
+        .guard(gate.guard().clone())
+        .ready(ready)
+        .started(started)
+        .build_info(BUILD)
+        .states(&seen.states)
+        .requests(move || servers.in_flight())
+        .runtime(&tokio::runtime::Handle::current())
+        .pprof()
+        .mount_open("/metrics", "Metrics, as Prometheus reads them", get(page));
+    // Text by text is JSON, whatever it says.
+    if let Ok(config) = Redactor::new().show(PATHS).redact(&flags.said) {
+        port = port.config(config);
+    }
+    (port.into_router(), starts)
+}
+
+// ===== impl Shows =====
+
+impl Shows for Prometheus {
+    fn show(&self, _: &'static str, component: impl Inspect + Clone + 'static) {
+        self.collect(component);
+    }
+}
+
+impl Shows for Seen {
+    fn show(&self, name: &'static str, component: impl Inspect + Clone + 'static) {
+        self.metrics.show(name, component.clone());
+        self.states.add(name, component);
+    }
+
+    fn show_server(&self, name: &'static str, server: Handle) {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).push((name, server.clone()));
+        self.show("connections", server);
+    }
+}
+
+// ===== impl Seen =====
+
+impl Seen {
+    fn in_flight(&self) -> Vec<InFlight> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of = |(name, server): (&str, Handle)| {
+            let server_name = name.to_owned();
+            server.in_flight().into_iter().map(move |request| InFlight {
+                server: server_name.clone(),
+                method: request.method.to_string(),
+                path: request.path,
+                peer: request.peer.to_string(),
+                age: request.age,
+            })
+        };
+        servers.into_iter().flat_map(of).collect()
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen").field("states", &self.states).finish_non_exhaustive()
+    }
 }

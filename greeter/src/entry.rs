@@ -6,6 +6,7 @@
 
 use crate::{
     auth::{Caller, Callers, Gate},
+    debug::Shows,
     flags::{Concurrency, Serve},
     log,
 };
@@ -16,7 +17,6 @@ use kit_limit::{
     concurrency::{ByCriticality, ConcurrencyLimitLayer, Fixed, Gradient2, Limiter},
     rate::{By, KeyOf, KeyedRateLimit, RateLimitLayer},
 };
-use kit_metrics::Prometheus;
 use kit_transport::Propagation;
 use std::net::IpAddr;
 use tower::{
@@ -49,9 +49,9 @@ type Optional<L> = Either<L, Identity>;
 #[derive(Debug, Clone, Copy)]
 pub struct Asker;
 
-/// Makes what the flags say, and measures it.
+/// Makes what the flags say, and shows it.
 #[must_use]
-pub fn open(flags: &Serve, gate: &Gate, metrics: &Prometheus) -> (Entry, Circuit) {
+pub fn open(flags: &Serve, gate: &Gate, seen: &impl Shows) -> (Entry, Circuit) {
     let rate = flags.rate_limit.map(|rate| KeyedRateLimit::new("per-caller", rate, CALLERS));
     let limiter = flags.concurrency_limit.map(|limit| match limit {
         Concurrency::Adaptive => Limiter::new("greeting", Gradient2::default()),
@@ -60,9 +60,9 @@ pub fn open(flags: &Serve, gate: &Gate, metrics: &Prometheus) -> (Entry, Circuit
     let limits = Limits::default().failures(flags.breaker_failures);
     let circuit = Circuit::builder("greeting", limits);
     let circuit = circuit.on_change(|change| log::circuit("greeting", change)).build();
-    rate.iter().cloned().for_each(|rate| metrics.collect(rate));
-    limiter.iter().cloned().for_each(|limiter| metrics.collect(limiter));
-    metrics.collect(circuit.clone());
+    rate.iter().cloned().for_each(|rate| seen.show("limits", rate));
+    limiter.iter().cloned().for_each(|limiter| seen.show("limits", limiter));
+    seen.show("breakers", circuit.clone());
     (Entry::new(gate.layer(), rate, limiter), circuit)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     auth::Gate,
+    debug::Shows,
     entry::Entry,
     log::{self, AccessLog},
     tls,
@@ -43,24 +44,20 @@ pub fn grpc(
     (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), (AccessLog, asked)))
 }
 
-/// Names `server`, measures it, and has its incidents logged.
-pub fn watched<L, S>(
-    name: &'static str,
-    server: Server<L, S>,
-    metrics: &Prometheus,
-) -> Server<L, S> {
-    metrics.collect(server.handle());
+/// Names `server`, shows it, and has its incidents logged.
+pub fn watched<L, S>(name: &'static str, server: Server<L, S>, seen: &impl Shows) -> Server<L, S> {
+    seen.show_server(name, server.handle());
     server.name(name).on_incident(move |incident| log::incident(name, &incident))
 }
 
-/// Measures the names that the greeter has in a registry, and returns what
+/// Shows the names that the greeter has in a registry, and returns what
 /// logs their changes until they are given up.
-pub fn registered(
+pub fn registered<S: Shows>(
     names: Option<&[Registration; 2]>,
-    metrics: &Prometheus,
-) -> impl Future<Output = ()> + Send + use<> {
+    seen: &S,
+) -> impl Future<Output = ()> + Send + use<S> {
     let names = names.map(|names| names.each_ref().map(Registration::status));
-    names.iter().flatten().for_each(|name| metrics.collect(name.clone()));
+    names.iter().flatten().for_each(|name| seen.show("registrations", name.clone()));
     async move {
         let Some([http, grpc]) = names else { return };
         tokio::join!(log::registration("http", http), log::registration("grpc", grpc));

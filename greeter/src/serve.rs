@@ -13,7 +13,6 @@ use crate::{
     tls,
     transport::{grpc, http},
 };
-use kit_metrics::Prometheus;
 use kit_run::{Group, Signals};
 use kit_serve::{Listener, drain_all};
 use kit_transport_grpc::GrpcLayer;
@@ -43,23 +42,24 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
     say: impl FnOnce(Addresses) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
     let (ready, readiness) = watch::channel(false);
-    let metrics = Prometheus::new();
-    let (entry, circuit) = entry::open(flags, &ports.gate, &metrics);
+    let seen = debug::Seen::default();
+    let metrics = seen.metrics.clone();
+    let (entry, circuit) = entry::open(flags, &ports.gate, &seen);
     let service = Logging(Greeter, log::calls());
     let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone(), entry.clone());
     let web = http::router(endpoints.clone(), &hooks::http(&metrics, &ports.gate, &entry));
     let routes = grpc::routes(endpoints, readiness.clone())?;
     let routes = GrpcLayer::new().hook(hooks::grpc(&metrics, &ports.gate, &entry)).layer(routes);
 
-    ports.gate.check(&metrics)?;
+    ports.gate.check(&seen)?;
     let numbers = ports.addresses.numbers();
     let names = at.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
     let (shown, settled) = registry::shown(flags.ready_when, &readiness, names.as_ref());
-    let (page, starts) = debug::router(metrics.clone(), shown.clone());
+    let (page, starts) = debug::router(flags, &ports.gate, &seen, shown.clone());
 
-    let http = watched("http", kit_serve::serve(ports.http, web), &metrics);
-    let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &metrics);
-    let debug = watched("debug", kit_serve::serve(ports.debug, page), &metrics);
+    let http = watched("http", kit_serve::serve(ports.http, web), &seen);
+    let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &seen);
+    let debug = watched("debug", kit_serve::serve(ports.debug, page), &seen);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
     say(ports.addresses)?;
@@ -70,7 +70,7 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
         .actor("http", http.into_future())
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
-        .background("registry", hooks::registered(names.as_ref(), &metrics))
+        .background("registry", hooks::registered(names.as_ref(), &seen))
         .background("readiness", settled)
         .background("start", starts)
         .on_reload(hooks::reload(ports.certificates.clone(), &ports.gate))

@@ -4,7 +4,7 @@
 
 use greeter::{
     flags::{
-        At, Call, Command, Concurrency, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Serve,
+        At, Call, Command, Concurrency, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Said, Serve,
         Shown, Source, Target, Tls, Token, Watch, parse,
     },
     log::Format,
@@ -13,10 +13,11 @@ use kit_limit::rate::Rate;
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 24] = [
+const ENVIRONMENT: [(&str, &str); 25] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
+    ("GREETER_DEBUG_TOKEN_FILE", "token"),
     ("GREETER_TLS_CERT", "tls.crt"),
     ("GREETER_TLS_KEY", "tls.key"),
     ("GREETER_TLS_CLIENT_CA", "ca.crt"),
@@ -116,6 +117,7 @@ fn without_flags_it_serves_where_the_article_does() {
         http: listen("--http-addr", None, 9110),
         grpc: listen("--grpc-addr", None, 9120),
         debug: listen("--debug-addr", Some("127.0.0.1"), 9100),
+        debug_token: None,
         tls: None,
         jwt: None,
         htpasswd: None,
@@ -132,6 +134,7 @@ fn without_flags_it_serves_where_the_article_does() {
         drain_timeout: Duration::from_secs(20),
         log: "info".to_owned(),
         log_format: Format::Logfmt,
+        said: Said::default(),
     };
     assert_eq!(serve(""), expected);
     assert_eq!(serve("serve"), expected);
@@ -143,6 +146,7 @@ fn all() -> Serve {
         http: listen("--http-addr", Some("127.0.0.1"), 1),
         grpc: listen("--grpc-addr", Some("127.0.0.1"), 2),
         debug: listen("--debug-addr", Some("127.0.0.1"), 3),
+        debug_token: Some("token".into()),
         tls: Some(Tls {
             cert: "tls.crt".into(),
             key: "tls.key".into(),
@@ -163,6 +167,7 @@ fn all() -> Serve {
         drain_timeout: Duration::from_secs(3),
         log: "warn".to_owned(),
         log_format: Format::Json,
+        said: Said::default(),
     }
 }
 

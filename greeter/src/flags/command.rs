@@ -1,13 +1,13 @@
 //! The commands: what the flags of each come to.
 
 use super::{
-    At, Call, Jwt, Listen, Place, Serve, Source, Target, Tls, Token, Watch,
+    At, Call, Jwt, Listen, Place, Said, Serve, Source, Target, Tls, Token, Watch,
     reader::Reader,
     table::{
-        BASIC_HTPASSWD, BREAKER_FAILURES, CALL_FAILURES, CALL_RATE, CONCURRENCY_LIMIT, COUNT, DNS,
-        DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE, JWT_ISSUER, JWT_JWKS,
-        LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, RATE_LIMIT, READY_WHEN, SCOPE, SERVICE, SHOWN,
-        SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
+        BASIC_HTPASSWD, BREAKER_FAILURES, CALL_FAILURES, CALL_RATE, CONCURRENCY_LIMIT, COUNT,
+        DEBUG_TOKEN, DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE,
+        JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, RATE_LIMIT, READY_WHEN,
+        SCOPE, SERVICE, SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
     },
     value::{
         concurrency, count, duration, jwks, listen, metadata, name_server, number, path, rate,
@@ -35,6 +35,7 @@ impl Reader<'_> {
         }));
         let http = self.http();
         let debug = self.debug();
+        let debug_token = self.value(&DEBUG_TOKEN, path);
         let grpc = self.value(&GRPC, |value| listen("--grpc-addr", value));
         let tls = self.tls();
         let jwt = self.jwt();
@@ -70,6 +71,7 @@ impl Reader<'_> {
             http: http?,
             grpc: grpc?,
             debug: debug?,
+            debug_token,
             tls,
             jwt,
             htpasswd,
@@ -86,6 +88,7 @@ impl Reader<'_> {
             drain_timeout: drain_timeout?,
             log: log?,
             log_format: log_format?,
+            said: Said(std::mem::take(&mut self.said)),
         })
     }
 

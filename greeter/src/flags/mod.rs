@@ -17,7 +17,7 @@ use self::{
 use crate::log::Format;
 use http::{HeaderValue, Uri};
 use kit_limit::rate::Rate;
-use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Serve {
     pub grpc: Listen,
     /// Where the debug port listens.
     pub debug: Listen,
+    /// The file of the token that lets who is elsewhere change something there.
+    pub debug_token: Option<PathBuf>,
     /// The certificates, if HTTP and gRPC are to speak TLS.
     pub tls: Option<Tls>,
     /// What the tokens of callers must be, if some get in by one.
@@ -77,7 +79,16 @@ pub struct Serve {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+    /// What all of it was called.
+    pub said: Said,
 }
+
+/// The flags as they were said, and the defaults of the others.
+///
+/// Two are always equal: how it was said makes no command another.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+#[serde(transparent)]
+pub struct Said(BTreeMap<&'static str, String>);
 
 /// How many greetings are worked on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,6 +311,16 @@ pub fn parse(
         _ => Err(Mistakes(reader.mistakes)),
     }
 }
+
+// ===== impl Said =====
+
+impl PartialEq for Said {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Said {}
 
 // ===== impl Listen =====
 

@@ -17,6 +17,8 @@ pub(super) struct Reader<'a> {
     flags: &'a [&'a Flag],
     env: &'a dyn Fn(&str) -> Option<OsString>,
     pub(super) given: BTreeMap<&'static str, String>,
+    /// What each flag that was read had, by default too.
+    pub(super) said: BTreeMap<&'static str, String>,
     pub(super) words: Vec<String>,
     pub(super) mistakes: Vec<String>,
 }
@@ -25,8 +27,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(flags: &'a [&'a Flag], env: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        let (given, words, mistakes) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { flags, env, given, words, mistakes }
+        let (given, said, words, mistakes) = Default::default();
+        Self { flags, env, given, said, words, mistakes }
     }
 
     /// Sorts the arguments into flags and words.
@@ -101,7 +103,10 @@ impl<'a> Reader<'a> {
             return None;
         }
         match parse(&value) {
-            Ok(value) => Some(value),
+            Ok(read) => {
+                self.said.insert(flag.name, value);
+                Some(read)
+            }
             Err(why) => {
                 self.mistakes.push(format!("{name} {value:?}: {why}"));
                 None

@@ -33,7 +33,15 @@ pub(super) const DEBUG: Flag = Flag {
     value: "HOST:PORT",
     default: "127.0.0.1:9100",
     help: "Where the debug port listens (/health/live, /health/ready, /health/startup, /metrics, \
-           /debug/build); keep it from strangers",
+           and /debug, which lists the others); keep it from strangers",
+};
+pub(super) const DEBUG_TOKEN: Flag = Flag {
+    name: "debug-token-file",
+    env: Some("GREETER_DEBUG_TOKEN_FILE"),
+    value: "PATH",
+    default: "",
+    help: "The token, of 16 characters or more, that lets who is not on this machine change \
+           something at the debug port, or take a profile, as Authorization: Bearer",
 };
 pub(super) const TLS_CERT: Flag = Flag {
     name: "tls-cert",
@@ -283,6 +291,7 @@ pub(super) const SERVE: &[&Flag] = &[
     &HTTP,
     &GRPC,
     &DEBUG,
+    &DEBUG_TOKEN,
     &TLS_CERT,
     &TLS_KEY,
     &TLS_CLIENT_CA,
