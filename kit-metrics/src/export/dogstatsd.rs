@@ -44,7 +44,7 @@ use super::{
     Error, Export,
     datagram::{Lines, Place, UDP},
     delta::{By, Deltas, Grown, Part},
-    escape::write,
+    escape::{estimate, write},
     sample::{rate, samples},
 };
 use crate::registry::Reading;
@@ -159,7 +159,7 @@ impl Export for DogStatsd {
                 By::Histogram(added) => {
                     for (value, weight) in samples(added, format.values) {
                         line.clear();
-                        let _ = write!(line, "{name}:{value}|{}", format.kind);
+                        let _ = write!(line, "{name}:{}|{}", estimate(value), format.kind);
                         if weight > 1 {
                             let _ = write!(line, "|@{}", rate(weight));
                         }

@@ -30,5 +30,30 @@ pub(super) const QUANTILES: [(&str, f64); 4] =
 
 /// The quantiles of a histogram by their names; none of one without values.
 pub(super) fn quantiles(histogram: &Histogram) -> impl Iterator<Item = (&'static str, f64)> + '_ {
-    QUANTILES.iter().filter_map(|(name, q)| Some((*name, histogram.quantile(*q)?)))
+    QUANTILES.iter().filter_map(|(name, q)| Some((*name, estimate(histogram.quantile(*q)?))))
+}
+
+/// Rounds an estimate to seven digits, which says all it knows and is short.
+pub(super) fn estimate(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{estimate, is_plain, write};
+
+    #[test]
+    fn estimates_are_short() {
+        assert_eq!(estimate(0.1 + 0.2).to_string(), "0.3");
+        assert_eq!(estimate(-123_456_789.0).to_string(), "-123456800");
+        assert_eq!(estimate(1e300).to_bits(), 1e300_f64.to_bits());
+        assert_eq!(estimate(0.0).to_bits(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_underscore() {
+        let mut text = "a.".to_owned();
+        write(&mut text, "b-c d\n\u{e9}", is_plain);
+        assert_eq!(text, "a.b-c_d__");
+    }
 }

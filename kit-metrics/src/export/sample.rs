@@ -58,13 +58,6 @@ fn value(histogram: &Histogram, bucket: usize, share: f64) -> f64 {
     (end - start).mul_add(share.clamp(0.0, 1.0), start)
 }
 
-/// Rounds to what a timing is worth, a millionth, which is shorter to write.
-#[cfg(feature = "statsd")]
-pub(super) fn rounded(value: f64) -> f64 {
-    let rounded = (value * 1e6).round() / 1e6;
-    if rounded.is_finite() { rounded } else { value }
-}
-
 /// Writes the rate of a sample that stands for `weight` values, a power of two.
 #[cfg(any(feature = "statsd", feature = "dogstatsd"))]
 #[expect(clippy::cast_precision_loss, reason = "a power of two is exact")]
@@ -74,7 +67,7 @@ pub(super) fn rate(weight: u64) -> f64 {
 
 #[cfg(all(test, feature = "statsd"))]
 mod tests {
-    use super::{rate, rounded, samples};
+    use super::{rate, samples};
     use crate::registry::Histogram;
     use std::sync::Arc;
 
@@ -118,11 +111,5 @@ mod tests {
         assert_eq!(samples(&histogram(&[1.0], &[0, 0]), 10).count(), 0);
         assert_eq!(samples(&histogram(&[], &[0]), 10).count(), 0);
         assert_eq!(samples(&histogram(&[], &[4]), 10).next(), Some((3.0, 1)));
-    }
-
-    #[test]
-    fn values_are_short() {
-        assert_eq!(rounded(0.1 + 0.2).to_string(), "0.3");
-        assert_eq!(rounded(1e300).to_bits(), 1e300_f64.to_bits());
     }
 }

@@ -42,8 +42,8 @@ use super::{
     Error, Export,
     datagram::{Lines, Place, UDP},
     delta::{By, Deltas, Grown, Part},
-    escape::{is_plain, milliseconds, write},
-    sample::{rate, rounded, samples},
+    escape::{estimate, is_plain, milliseconds, write},
+    sample::{rate, samples},
 };
 use crate::registry::Reading;
 use std::fmt::Write;
@@ -202,7 +202,7 @@ impl Format {
 
     fn timing(line: &mut String, name: &str, value: f64, weight: u64) {
         line.clear();
-        let _ = write!(line, "{name}:{}|ms", rounded(value));
+        let _ = write!(line, "{name}:{}|ms", estimate(value));
         if weight > 1 {
             let _ = write!(line, "|@{}", rate(weight));
         }
