@@ -285,7 +285,7 @@ impl Carbon {
                 buckets.entry(bound.to_bits()).or_insert((bound, 0)).1 += count;
             } else if let Some(name) = name.strip_suffix(".sum") {
                 *sums.entry((name.to_owned(), labels)).or_insert(0.0) += value;
-            } else if name.ends_with(".count") {
+            } else if name.strip_suffix(".count").is_some() {
             } else if name.contains("gauge") || name.contains("levels") {
                 to.level(name, &labels, *value);
             } else {
@@ -384,7 +384,7 @@ impl<T> Requests<T> {
 
 struct Server<T> {
     requests: Requests<T>,
-    take: fn(T, &mut Received),
+    take: fn(&T, &mut Received),
 }
 
 impl<Q> Receiver for Server<Q> {
@@ -395,7 +395,7 @@ impl<Q> Receiver for Server<Q> {
     ) -> T {
         let done = export.await;
         for request in self.requests.taken.lock().unwrap().drain(..) {
-            (self.take)(request, to);
+            (self.take)(&request, to);
         }
         done
     }
@@ -427,12 +427,13 @@ fn client<T: Send + 'static>(requests: &Requests<T>, read: fn(Bytes) -> T) -> Cl
 }
 
 impl<T> Requests<T> {
-    fn server(&self, take: fn(T, &mut Received)) -> Server<T> {
+    fn server(&self, take: fn(&T, &mut Received)) -> Server<T> {
         Server { requests: self.clone(), take }
     }
 }
 
-fn take_influx(body: String, to: &mut Received) {
+#[expect(clippy::ptr_arg, reason = "the requests are strings")]
+fn take_influx(body: &String, to: &mut Received) {
     for line in body.lines() {
         let mut words = line.split(' ');
         let (key, fields) = (words.next().unwrap(), words.next().unwrap());
@@ -475,7 +476,7 @@ fn attributes(attributes: &[KeyValue]) -> Labels {
     attributes.iter().map(attribute).collect()
 }
 
-fn take_otlp(request: ExportMetricsServiceRequest, to: &mut Received) {
+fn take_otlp(request: &ExportMetricsServiceRequest, to: &mut Received) {
     for metric in &request.resource_metrics[0].scope_metrics[0].metrics {
         let (numbers, histograms) = match metric.data.as_ref().unwrap() {
             Data::Sum(sum) => (&sum.data_points[..], &[][..]),
@@ -560,7 +561,7 @@ fn take_values(to: &mut Received, name: &str, labels: &Labels, values: &[f64], c
     }
 }
 
-fn take_cloudwatch(request: cloudwatch::Request, to: &mut Received) {
+fn take_cloudwatch(request: &cloudwatch::Request, to: &mut Received) {
     for datum in &request.data {
         take_values(to, &datum.name, &datum.dimensions, &datum.values, &datum.counts);
     }

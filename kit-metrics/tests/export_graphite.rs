@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// Listens, and reads what each connection says, up to its end.
-async fn listen(at: Option<SocketAddr>) -> (TcpListener, SocketAddr) {
+fn listen(at: Option<SocketAddr>) -> (TcpListener, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(at.unwrap_or_else(|| "127.0.0.1:0".parse().unwrap())).unwrap();
@@ -40,7 +40,7 @@ fn read(listener: TcpListener, connections: usize) -> JoinHandle<Vec<String>> {
 }
 
 async fn sent(set: impl Fn(Graphite) -> Graphite, metrics: &[Metric]) -> Vec<String> {
-    let (listener, address) = listen(None).await;
+    let (listener, address) = listen(None);
     let read = read(listener, 1);
     let mut client = set(Graphite::tcp(address.to_string()));
     client.export(&reading(0, metrics)).await.unwrap();
@@ -94,7 +94,7 @@ async fn histograms_are_quantiles_or_buckets() {
 #[tokio::test]
 async fn counters_are_what_was_added_or_all_of_it() {
     for (is_cumulative, second) in [(false, 4), (true, 7)] {
-        let (listener, address) = listen(None).await;
+        let (listener, address) = listen(None);
         let read = read(listener, 2);
         let mut client = Graphite::tcp(address.to_string());
         if is_cumulative {
@@ -109,19 +109,19 @@ async fn counters_are_what_was_added_or_all_of_it() {
 
 #[tokio::test]
 async fn what_carbon_did_not_read_is_sent_after_with_its_own_time() {
-    let (listener, address) = listen(None).await;
+    let (listener, address) = listen(None);
     let mut client = Graphite::tcp(address.to_string());
     drop(listener);
     client.export(&reading(0, &[counter("a", 3)])).await.unwrap_err();
     // This one takes the connection and resets it: what was written is unread.
-    let (listener, _) = listen(Some(address)).await;
+    let (listener, _) = listen(Some(address));
     let reset = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         stream.readable().await.unwrap();
     });
     client.export(&reading(10, &[counter("a", 5)])).await.unwrap_err();
     reset.await.unwrap();
-    let (listener, _) = listen(Some(address)).await;
+    let (listener, _) = listen(Some(address));
     let read = read(listener, 1);
     client.export(&reading(20, &[counter("a", 6)])).await.unwrap();
     let expected = format!("a 3 {AT}\na 2 {}\na 1 {}\n", AT + 10, AT + 20);
@@ -130,13 +130,13 @@ async fn what_carbon_did_not_read_is_sent_after_with_its_own_time() {
 
 #[tokio::test]
 async fn what_is_kept_is_bounded_and_the_oldest_goes_first() {
-    let (listener, address) = listen(None).await;
+    let (listener, address) = listen(None);
     let mut client = Graphite::tcp(address.to_string()).keep(2);
     drop(listener);
     for seconds in 0..5 {
         client.export(&reading(seconds, &[counter("a", seconds + 1)])).await.unwrap_err();
     }
-    let (listener, _) = listen(Some(address)).await;
+    let (listener, _) = listen(Some(address));
     let read = read(listener, 1);
     client.export(&reading(5, &[counter("a", 6)])).await.unwrap();
     let expected = format!("a 1 {}\na 1 {}\n", AT + 4, AT + 5);
