@@ -383,10 +383,10 @@ impl Ids {
     }
 
     fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let Some(state) = &self.0 else { return fastrand::u64(..) };
         // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
         // generators, 2014): its state only adds, so it needs no lock.
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut mixed = state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,6 +1,8 @@
 //! What exporters are made of; that they export is shown over the wire, by the greeter's
 //! live test.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 use kit_trace::otel::{Otlp, Zipkin};
 use std::collections::HashMap;
 

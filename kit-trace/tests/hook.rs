@@ -1,5 +1,7 @@
 //! What kit's transports tell the span.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};

@@ -1,6 +1,8 @@
 //! What OpenTelemetry is told: the ids that are propagated, parents, attributes by the
 //! conventions, samplers, and a queue that never waits.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use bytes::Bytes;
@@ -30,7 +32,7 @@ use tracing_subscriber::{layer::SubscriberExt, registry};
 
 const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-01";
 const UNSAMPLED: &str = "00-12345678901234567890123456789012-1234567890123456-00";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A collector in memory.
 #[derive(Debug, Clone, Default)]
@@ -67,27 +69,27 @@ impl Exporter for Collector {
     }
 }
 
-struct Set {
+struct Rig {
     collector: Collector,
     tracing: Tracing,
     _listening: DefaultGuard,
     _exporting: JoinHandle<()>,
 }
 
-fn set(pipeline: impl FnOnce(Pipeline) -> Pipeline) -> Set {
-    set_to(How::Takes, pipeline)
+fn rig(pipeline: impl FnOnce(Pipeline) -> Pipeline) -> Rig {
+    rig_to(How::Takes, pipeline)
 }
 
-fn set_to(how: How, pipeline: impl FnOnce(Pipeline) -> Pipeline) -> Set {
+fn rig_to(how: How, pipeline: impl FnOnce(Pipeline) -> Pipeline) -> Rig {
     let collector = Collector { how, ..Collector::default() };
     let (tracing, exporting) =
         pipeline(Pipeline::new(resource("greeter"))).export(collector.clone());
     let exporting = tokio::spawn(exporting.run());
     let listening = set_default(registry().with(tracing.layer()));
-    Set { collector, tracing, _listening: listening, _exporting: exporting }
+    Rig { collector, tracing, _listening: listening, _exporting: exporting }
 }
 
-impl Set {
+impl Rig {
     async fn spans(&self) -> Vec<SpanData> {
         assert!(self.tracing.flush(LIMIT).await);
         self.collector.spans.lock().unwrap().clone()
@@ -103,7 +105,7 @@ impl Set {
 
             fn gauge(&mut self, name: &str, _: &str, _: &[(&str, &str)], value: f64) {
                 assert!((0.0..=4096.0).contains(&value));
-                self.0.insert(name.to_owned(), value as u64);
+                self.0.insert(name.to_owned(), format!("{value}").parse().unwrap());
             }
         }
         let mut read = Read(BTreeMap::new());
@@ -121,18 +123,18 @@ fn attributes(span: &SpanData) -> BTreeMap<String, String> {
     found
 }
 
-fn of(spans: &[SpanData], kind: SpanKind) -> &SpanData {
-    spans.iter().find(|span| span.span_kind == kind).expect("a span of the kind")
+fn of<'a>(spans: &'a [SpanData], kind: &SpanKind) -> &'a SpanData {
+    spans.iter().find(|span| span.span_kind == *kind).expect("a span of the kind")
 }
 
 // ===== ids =====
 
 #[tokio::test]
 async fn what_is_exported_has_the_ids_that_are_propagated() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let sent = hop(headers(&[("traceparent", PARENT), ("tracestate", "a=1")]), 1).await;
-    let spans = set.spans().await;
-    let (server, client) = (of(&spans, SpanKind::Server), of(&spans, SpanKind::Client));
+    let spans = rig.spans().await;
+    let (server, client) = (of(&spans, &SpanKind::Server), of(&spans, &SpanKind::Client));
     assert_eq!(server.span_context.trace_id().to_string(), PARENT[3..35]);
     assert_eq!(server.parent_span_id.to_string(), PARENT[36..52]);
     assert!(server.parent_span_is_remote);
@@ -146,10 +148,10 @@ async fn what_is_exported_has_the_ids_that_are_propagated() {
 
 #[tokio::test]
 async fn a_trace_that_begins_here_has_no_parent() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let sent = hop(HeaderMap::new(), 1).await;
-    let spans = set.spans().await;
-    let server = of(&spans, SpanKind::Server);
+    let spans = rig.spans().await;
+    let server = of(&spans, &SpanKind::Server);
     assert_eq!(server.parent_span_id, SpanId::INVALID);
     let sent = sent[0]["traceparent"].to_str().unwrap();
     assert_eq!(&sent[3..35], server.span_context.trace_id().to_string());
@@ -158,11 +160,11 @@ async fn a_trace_that_begins_here_has_no_parent() {
 
 #[tokio::test]
 async fn a_stranger_has_a_trace_of_its_own_and_a_link() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let server = ServerSpanLayer::new().trust(Trust::none());
     let context = support::seen(server, get(headers(&[("traceparent", PARENT)]))).await.unwrap();
-    let spans = set.spans().await;
-    let server = of(&spans, SpanKind::Server);
+    let spans = rig.spans().await;
+    let server = of(&spans, &SpanKind::Server);
     assert_eq!(server.span_context.trace_id().to_string(), context.trace_id().to_string());
     assert_ne!(server.span_context.trace_id().to_string(), PARENT[3..35]);
     assert_eq!(server.parent_span_id, SpanId::INVALID);
@@ -173,15 +175,15 @@ async fn a_stranger_has_a_trace_of_its_own_and_a_link() {
 
 #[tokio::test]
 async fn a_state_that_the_sdk_does_not_know_goes_on_all_the_same() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let came = headers(&[("traceparent", PARENT), ("tracestate", "foo@@bar=1")]);
     assert_eq!(hop(came, 1).await[0]["tracestate"], "foo@@bar=1");
-    assert_eq!(set.spans().await.len(), 2);
+    assert_eq!(rig.spans().await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_endpoint_is_between_its_server_and_its_client() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let mut request = Asks::new(());
     let root = TraceContext::root(&kit_trace::Ids::new(), true);
     request.extensions_mut().insert(root.clone());
@@ -198,8 +200,8 @@ async fn an_endpoint_is_between_its_server_and_its_client() {
         }
     });
     SpanLayer::new("greeting").layer(asks).oneshot(request).await.unwrap();
-    let spans = set.spans().await;
-    let (inner, client) = (of(&spans, SpanKind::Internal), of(&spans, SpanKind::Client));
+    let spans = rig.spans().await;
+    let (inner, client) = (of(&spans, &SpanKind::Internal), of(&spans, &SpanKind::Client));
     assert_eq!(inner.parent_span_id.to_string(), root.span_id().to_string());
     assert_eq!(client.parent_span_id, inner.span_context.span_id());
     assert_eq!(inner.name, "greeting");
@@ -207,7 +209,7 @@ async fn an_endpoint_is_between_its_server_and_its_client() {
 
 #[tokio::test]
 async fn without_a_context_the_parent_is_the_span_that_is_open() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let client = ClientSpanLayer::new().layer(service_fn(|_: Request<Nothing>| async {
         Ok::<_, Infallible>(Response::new(Nothing::new()))
     }));
@@ -218,9 +220,9 @@ async fn without_a_context_the_parent_is_the_span_that_is_open() {
         let _ = futures_now(client.oneshot(get(HeaderMap::new())));
     }
     drop(outer);
-    let spans = set.spans().await;
+    let spans = rig.spans().await;
     let mine = spans.iter().find(|span| span.name == "mine").unwrap();
-    assert_eq!(of(&spans, SpanKind::Client).parent_span_id, mine.span_context.span_id());
+    assert_eq!(of(&spans, &SpanKind::Client).parent_span_id, mine.span_context.span_id());
 }
 
 fn futures_now<F: Future>(future: F) -> F::Output {
@@ -237,7 +239,7 @@ fn futures_now<F: Future>(future: F) -> F::Output {
 /// or it failed.
 #[tokio::test]
 async fn attributes_are_the_conventions() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let answers = service_fn(|request: Request<Nothing>| async move {
         kit_trace::span::route(request.method(), "/greeting");
         let mut reply = Response::new(Full::new(Bytes::from("no")));
@@ -252,8 +254,8 @@ async fn attributes_are_the_conventions() {
         .extensions_mut()
         .insert(kit_endpoint::Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 5))));
     stack.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
-    let spans = set.spans().await;
-    let server = of(&spans, SpanKind::Server);
+    let spans = rig.spans().await;
+    let server = of(&spans, &SpanKind::Server);
     assert_eq!(server.name, "GET /greeting");
     assert_eq!(server.status, Status::error(""));
     let found = attributes(server);
@@ -276,7 +278,7 @@ async fn attributes_are_the_conventions() {
         assert_eq!(found.get(name).map(String::as_str), Some(value), "{name}");
     }
     assert_eq!(found.len(), 14, "and no other: {found:?}");
-    let client = of(&spans, SpanKind::Client);
+    let client = of(&spans, &SpanKind::Client);
     assert_eq!(client.name, "GET");
     let found = attributes(client);
     for (name, value) in [
@@ -294,7 +296,7 @@ async fn attributes_are_the_conventions() {
 
 #[tokio::test]
 async fn so_are_those_of_grpc() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let answers = service_fn(|_: Request<Nothing>| async {
         let mut reply = Response::new(Nothing::new());
         *reply.headers_mut() = headers(&[("grpc-status", "14")]);
@@ -304,7 +306,7 @@ async fn so_are_those_of_grpc() {
     let mut request = get(headers(&[("content-type", "application/grpc+proto")]));
     *request.uri_mut() = "http://there:9120/greeter.v1.Greeter/Greeting".parse().unwrap();
     stack.oneshot(request).await.unwrap();
-    for span in set.spans().await {
+    for span in rig.spans().await {
         assert_eq!(span.name, "greeter.v1.Greeter/Greeting");
         assert_eq!(span.status, Status::error(""));
         let found = attributes(&span);
@@ -334,7 +336,7 @@ impl Fault for DiskFull {
 
 #[tokio::test]
 async fn an_error_is_an_event_with_its_causes() {
-    let set = set(|it| it);
+    let rig = rig(|it| it);
     let full = || DiskFull(std::io::Error::other("no space left"));
     let fails = service_fn(move |_: Asks<()>| async move { Err::<(), _>(full()) });
     // Fields of one's own have no place for the status: it is exported all the same.
@@ -344,7 +346,7 @@ async fn an_error_is_an_event_with_its_causes() {
         service_fn(move |_: Request<Nothing>| async move { Err::<Response<Nothing>, _>(full()) });
     let call = ClientSpanLayer::new().errors(Sourced).layer(fails).oneshot(get(HeaderMap::new()));
     call.await.unwrap_err();
-    for span in set.spans().await {
+    for span in rig.spans().await {
         assert_eq!(span.status, Status::error("the disk is full: no space left"));
         assert!(attributes(&span).contains_key(trace::ERROR_TYPE));
         let event = &span.events.events[0];
@@ -360,22 +362,22 @@ async fn an_error_is_an_event_with_its_causes() {
 #[tokio::test]
 async fn a_caller_decides_what_is_sampled() {
     for (came, sampled) in [(PARENT, true), (UNSAMPLED, false)] {
-        let set =
-            set(|it| it.sampling(if sampled { Sampling::never() } else { Sampling::always() }));
+        let rig =
+            rig(|it| it.sampling(if sampled { Sampling::never() } else { Sampling::always() }));
         let sent = hop(headers(&[("traceparent", came)]), 1).await;
         assert_eq!(sent[0]["traceparent"].to_str().unwrap()[53..], came[53..]);
         assert_ne!(sent[0]["traceparent"].to_str().unwrap()[36..52], came[36..52]);
-        assert_eq!(set.spans().await.len(), if sampled { 2 } else { 0 });
+        assert_eq!(rig.spans().await.len(), if sampled { 2 } else { 0 });
     }
-    let set = set(|it| it.sampling(Sampling::never().whatever_the_parent()));
+    let rig = rig(|it| it.sampling(Sampling::never().whatever_the_parent()));
     let sent = hop(headers(&[("traceparent", PARENT)]), 1).await;
     assert_eq!(sent[0]["traceparent"].to_str().unwrap()[53..], *"00");
-    assert_eq!(set.spans().await.len(), 0);
+    assert_eq!(rig.spans().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_ratio_is_of_the_id() {
-    let set = set(|it| it.sampling(Sampling::ratio(0.25).whatever_the_parent()));
+    let rig = rig(|it| it.sampling(Sampling::ratio(0.25).whatever_the_parent()));
     for (low, sampled) in [
         ("0000000000000000", true),
         ("3fffffffffffffff", true),
@@ -387,23 +389,23 @@ async fn a_ratio_is_of_the_id() {
         let flags = if sampled { "03" } else { "02" };
         assert_eq!(&sent[0]["traceparent"].to_str().unwrap()[53..], flags, "{low}");
     }
-    assert_eq!(set.spans().await.len(), 4);
+    assert_eq!(rig.spans().await.len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_is_of_traces_in_a_second() {
-    let set = set(|it| it.sampling(Sampling::per_second(3)));
+    let rig = rig(|it| it.sampling(Sampling::per_second(3)));
     for (calls, sampled) in [(5, 3), (1, 0)] {
         assert_eq!(begun(calls).await, sampled);
     }
     tokio::time::advance(Duration::from_millis(334)).await;
     assert_eq!(begun(3).await, 1);
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(begun(5).await, 3, "what was not used is not kept");
     // It is not asked about those that are decided.
     let sent = hop(headers(&[("traceparent", PARENT)]), 1).await;
     assert_eq!(sent[0]["traceparent"].to_str().unwrap()[53..], *"01");
-    drop(set);
+    drop(rig);
 }
 
 async fn begun(calls: usize) -> usize {
@@ -462,21 +464,21 @@ fn so_are_resources() {
 
 #[tokio::test(start_paused = true)]
 async fn batches_are_sent_when_they_are_full_or_old() {
-    let set = set(|it| it.batch(2).delay(Duration::from_secs(5)));
+    let rig = rig(|it| it.batch(2).delay(Duration::from_secs(5)));
     for _ in 0..3 {
         tracing::info_span!("mine").in_scope(|| ());
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(*set.collector.batches.lock().unwrap(), [2]);
-    assert_eq!(set.counts()["trace_spans_waiting"], 1);
+    assert_eq!(*rig.collector.batches.lock().unwrap(), [2]);
+    assert_eq!(rig.counts()["trace_spans_waiting"], 1);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(*set.collector.batches.lock().unwrap(), [2, 1]);
-    assert_eq!(set.counts()["trace_spans_exported_total"], 3);
+    assert_eq!(*rig.collector.batches.lock().unwrap(), [2, 1]);
+    assert_eq!(rig.counts()["trace_spans_exported_total"], 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_fit_is_dropped_and_counted() {
-    let set = set_to(How::Hangs, |it| it.queue(3).batch(2).timeout(Duration::from_secs(10)));
+    let rig = rig_to(How::Hangs, |it| it.queue(3).batch(2).timeout(Duration::from_secs(10)));
     for _ in 0..2 {
         tracing::info_span!("mine").in_scope(|| ());
     }
@@ -485,35 +487,35 @@ async fn what_does_not_fit_is_dropped_and_counted() {
     for _ in 0..5 {
         tracing::info_span!("mine").in_scope(|| ());
     }
-    let counts = set.counts();
+    let counts = rig.counts();
     assert_eq!(counts["trace_spans_dropped_totalqueue_full"], 2);
     assert_eq!(counts["trace_spans_waiting"], 5);
     let begun = tokio::time::Instant::now();
-    assert!(!set.tracing.flush(Duration::from_secs(3)).await, "it hangs, and we do not");
+    assert!(!rig.tracing.flush(Duration::from_secs(3)).await, "it hangs, and we do not");
     assert_eq!(begun.elapsed(), Duration::from_secs(3));
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let counts = set.counts();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let counts = rig.counts();
     assert_eq!(counts["trace_spans_dropped_totalexport_failed"], 5);
     assert_eq!(counts["trace_spans_waiting"], 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_refuses_costs_spans() {
-    let set = set_to(How::Refuses, |it| it);
+    let rig = rig_to(How::Refuses, |it| it);
     tracing::info_span!("mine").in_scope(|| ());
-    assert!(set.tracing.flush(LIMIT).await);
-    let counts = set.counts();
+    assert!(rig.tracing.flush(LIMIT).await);
+    let counts = rig.counts();
     assert_eq!(counts["trace_spans_dropped_totalexport_failed"], 1);
     assert_eq!(counts["trace_spans_exported_total"], 0);
 }
 
 #[tokio::test]
 async fn a_flush_sends_all_that_ended() {
-    let set = set(|it| it.batch(2).queue(10));
+    let rig = rig(|it| it.batch(2).queue(10));
     for _ in 0..5 {
         tracing::info_span!("mine").in_scope(|| ());
     }
-    assert_eq!(set.spans().await.len(), 5);
+    assert_eq!(rig.spans().await.len(), 5);
 }
 
 #[tokio::test]

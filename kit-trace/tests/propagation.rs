@@ -1,5 +1,7 @@
 //! B3, Jaeger's header, baggage and what is around them; W3C's own cases are in `w3c.rs`.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use http::{HeaderMap, HeaderValue};
@@ -20,13 +22,13 @@ fn context(sampled: bool) -> TraceContext {
     TraceContext::new(trace_id, span_id, Flags::NONE.with_sampled(sampled))
 }
 
-fn written(by: impl Propagate, context: &TraceContext) -> HeaderMap {
+fn written(by: &impl Propagate, context: &TraceContext) -> HeaderMap {
     let mut headers = HeaderMap::new();
     by.inject(context, &mut headers);
     headers
 }
 
-fn read(by: impl Propagate, lines: &[(&str, &str)]) -> Option<TraceContext> {
+fn read(by: &impl Propagate, lines: &[(&str, &str)]) -> Option<TraceContext> {
     by.extract(&headers(lines))
 }
 
@@ -34,7 +36,7 @@ fn read(by: impl Propagate, lines: &[(&str, &str)]) -> Option<TraceContext> {
 
 #[test]
 fn ids_are_written_as_they_are_read() {
-    let headers = written(W3c, &context(true));
+    let headers = written(&W3c, &context(true));
     assert_eq!(headers["traceparent"], format!("00-{TRACE}-{SPAN}-01"));
     assert_eq!(W3c.extract(&headers), Some(context(true).with_remote(true)));
 }
@@ -91,12 +93,12 @@ fn parsing_a_parent_allocates_nothing() {
 #[test]
 fn b3_in_one_header() {
     for (rest, sampled) in [("", false), ("-0", false), ("-1", true), ("-d", true)] {
-        let found = read(B3Single, &[("b3", &format!("{TRACE}-{SPAN}{rest}"))]);
+        let found = read(&B3Single, &[("b3", &format!("{TRACE}-{SPAN}{rest}"))]);
         assert_eq!(found, Some(context(sampled).with_remote(true)), "{rest}");
     }
-    assert!(read(B3Single, &[("b3", &format!("{TRACE}-{SPAN}-1-05e3ac9a4f6e3b90"))]).is_some());
-    assert_eq!(written(B3Single, &context(true))["b3"], format!("{TRACE}-{SPAN}-1"));
-    assert_eq!(written(B3Single, &context(false))["b3"], format!("{TRACE}-{SPAN}-0"));
+    assert!(read(&B3Single, &[("b3", &format!("{TRACE}-{SPAN}-1-05e3ac9a4f6e3b90"))]).is_some());
+    assert_eq!(written(&B3Single, &context(true))["b3"], format!("{TRACE}-{SPAN}-1"));
+    assert_eq!(written(&B3Single, &context(false))["b3"], format!("{TRACE}-{SPAN}-0"));
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn b3_in_one_header_that_is_none() {
         &format!("{:032}-{SPAN}-1", 0),
         &format!("{TRACE}-{:016}-1", 0),
     ] {
-        assert_eq!(read(B3Single, &[("b3", bad)]), None, "{bad}");
+        assert_eq!(read(&B3Single, &[("b3", bad)]), None, "{bad}");
     }
 }
 
@@ -123,7 +125,7 @@ fn b3_in_one_header_that_is_none() {
 fn b3_in_several_headers() {
     let ids = [("X-B3-TraceId", TRACE), ("X-B3-SpanId", SPAN)];
     let with = |name: &'static str, value: &'static str| [ids[0], ids[1], (name, value)];
-    assert_eq!(read(B3, &ids), Some(context(false).with_remote(true)));
+    assert_eq!(read(&B3, &ids), Some(context(false).with_remote(true)));
     for (name, value, sampled) in [
         ("X-B3-Sampled", "1", true),
         ("X-B3-Sampled", "0", false),
@@ -132,14 +134,14 @@ fn b3_in_several_headers() {
         ("X-B3-Flags", "0", false),
         ("X-B3-ParentSpanId", "05e3ac9a4f6e3b90", false),
     ] {
-        let found = read(B3, &with(name, value));
+        let found = read(&B3, &with(name, value));
         assert_eq!(found, Some(context(sampled).with_remote(true)), "{name}: {value}");
     }
-    assert_eq!(read(B3, &with("X-B3-Sampled", "yes")), None);
-    assert_eq!(read(B3, &with("X-B3-SpanId", SPAN)), None, "there twice");
-    assert_eq!(read(B3, &ids[..1]), None);
-    assert_eq!(read(B3, &[("X-B3-Sampled", "0")]), None);
-    let map = written(B3, &context(true));
+    assert_eq!(read(&B3, &with("X-B3-Sampled", "yes")), None);
+    assert_eq!(read(&B3, &with("X-B3-SpanId", SPAN)), None, "there twice");
+    assert_eq!(read(&B3, &ids[..1]), None);
+    assert_eq!(read(&B3, &[("X-B3-Sampled", "0")]), None);
+    let map = written(&B3, &context(true));
     assert_eq!(
         (&map["x-b3-traceid"], &map["x-b3-spanid"], &map["x-b3-sampled"]),
         (&TRACE.parse().unwrap(), &SPAN.parse().unwrap(), &HeaderValue::from_static("1"))
@@ -148,7 +150,7 @@ fn b3_in_several_headers() {
 
 #[test]
 fn b3_ids_of_eight_bytes_and_in_upper_case() {
-    let found = read(B3Single, &[("b3", &format!("{}-{}-1", &TRACE[16..], SPAN.to_uppercase()))]);
+    let found = read(&B3Single, &[("b3", &format!("{}-{}-1", &TRACE[16..], SPAN.to_uppercase()))]);
     let found = found.unwrap();
     assert_eq!(found.trace_id().to_string(), format!("{:016}{}", 0, &TRACE[16..]));
     assert_eq!(found.span_id().to_string(), SPAN);
@@ -165,13 +167,13 @@ fn jaeger_as_its_clients_write_it() {
         (format!("{TRACE}:{SPAN}:5e3ac9a4f6e3b90:01"), true),
         (format!("{TRACE}%3A{SPAN}%3a0%3A1"), true),
     ] {
-        let found = read(Jaeger, &[("uber-trace-id", &text)]);
+        let found = read(&Jaeger, &[("uber-trace-id", &text)]);
         assert_eq!(found, Some(context(sampled).with_remote(true)), "{text}");
     }
-    let short = read(Jaeger, &[("uber-trace-id", "1f:2a:0:1")]).unwrap();
+    let short = read(&Jaeger, &[("uber-trace-id", "1f:2a:0:1")]).unwrap();
     assert_eq!(short.trace_id().to_string(), format!("{:030}1f", 0));
     assert_eq!(short.span_id().to_string(), "000000000000002a");
-    let map = written(Jaeger, &context(true));
+    let map = written(&Jaeger, &context(true));
     assert_eq!(map["uber-trace-id"], format!("{TRACE}:{SPAN}:0:1"));
 }
 
@@ -191,7 +193,7 @@ fn jaeger_that_is_none() {
         &format!("{TRACE}0:2:0:1"),
         &format!("1:{SPAN}0:0:1"),
     ] {
-        assert_eq!(read(Jaeger, &[("uber-trace-id", bad)]), None, "{bad}");
+        assert_eq!(read(&Jaeger, &[("uber-trace-id", bad)]), None, "{bad}");
     }
 }
 
@@ -343,8 +345,7 @@ proptest! {
     fn what_is_written_is_read(trace in 1u128.., span in 1u64.., flags in 0u8..4) {
         let (trace_id, span_id) = (TraceId::new(trace).unwrap(), SpanId::new(span).unwrap());
         let context = TraceContext::new(trace_id, span_id, Flags::from_bits(flags));
-        let there = |by: (W3c, (B3, (B3Single, Jaeger)))| written(by, &context);
-        let all = there((W3c, (B3, (B3Single, Jaeger))));
+                let all = written(&(W3c, (B3, (B3Single, Jaeger))), &context);
         prop_assert_eq!(W3c.extract(&all), Some(context.clone().with_remote(true)));
         let plain = TraceContext::new(trace_id, span_id, Flags::NONE.with_sampled(flags & 1 == 1));
         let plain = Some(plain.with_remote(true));

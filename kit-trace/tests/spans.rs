@@ -1,5 +1,7 @@
 //! What spans are opened for calls, what they say, and when they end.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use bytes::Bytes;
@@ -194,7 +196,7 @@ async fn what_nobody_waits_for_is_cancelled() {
     let _listening = spans.listen();
     let never = service_fn(|_: Request<Nothing>| pending::<Result<Reply, Infallible>>());
     let mut call = Box::pin(ServerSpanLayer::new().layer(never).oneshot(get(HeaderMap::new())));
-    poll_fn(|cx| Poll::Ready(assert!(call.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
     drop(call);
     let reply = ServerSpanLayer::new().layer(answers(200)).oneshot(get(HeaderMap::new())).await;
     drop(reply.unwrap());

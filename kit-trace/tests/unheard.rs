@@ -1,5 +1,7 @@
 //! What becomes of a call whose span nobody wants. Here no subscriber is ever installed.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use http::{HeaderMap, Request, Response};

@@ -2,6 +2,8 @@
 //! strict, level 2), each as a test of its name, over a server's and a client's layer:
 //! what a service is asked with, and what it asks others with.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use http::HeaderMap;

@@ -36,7 +36,7 @@ pub struct Otlp {
 #[derive(Debug, Clone)]
 enum Way {
     Grpc(Channel),
-    Http(Web),
+    Http(Box<Web>),
 }
 
 /// The address, a header or a variable cannot be used.
@@ -85,7 +85,7 @@ impl Otlp {
         let uri = absolute(address)?;
         let uri = if uri.path() == "/" { below(uri, "/v1/traces")? } else { uri };
         let web = Web::new(uri).map_err(|error| BadOtlp(error.into()))?;
-        Ok(Self { way: Way::Http(web), headers: HeaderMap::new() })
+        Ok(Self { way: Way::Http(Box::new(web)), headers: HeaderMap::new() })
     }
 
     /// Sends `name: value` with each batch: what a collector asks of who comes.
@@ -140,15 +140,14 @@ impl Otlp {
             "grpc" => {
                 Self::grpc(&of("ENDPOINT").unwrap_or_else(|| "http://localhost:4317".to_owned()))?
             }
-            "http/protobuf" => match get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-                // Just as it is.
-                Some(own) => Self::http(&own)?,
-                None => {
-                    let base = get("OTEL_EXPORTER_OTLP_ENDPOINT");
-                    let base = base.unwrap_or_else(|| "http://localhost:4318".to_owned());
-                    Self::http(&format!("{}/v1/traces", base.trim_end_matches('/')))?
-                }
-            },
+            "http/protobuf" => {
+                let base = get("OTEL_EXPORTER_OTLP_ENDPOINT");
+                let base = base.unwrap_or_else(|| "http://localhost:4318".to_owned());
+                let below = || format!("{}/v1/traces", base.trim_end_matches('/'));
+                // Its own is taken just as it is.
+                let own = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+                Self::http(&own.unwrap_or_else(below))?
+            }
             other => {
                 let wanted = "grpc or http/protobuf";
                 return Err(bad(BadVariable::new("OTEL_EXPORTER_OTLP_PROTOCOL", other, wanted)));

@@ -4,12 +4,9 @@ use opentelemetry::{
     trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState},
 };
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 use tokio::time::Instant;
 
@@ -74,7 +71,7 @@ impl Sampling {
     #[must_use]
     pub fn per_second(count: u32) -> Self {
         assert!(count > 0, "a rate of no traces");
-        let interval = Duration::from_secs(1).as_nanos() as u64 / u64::from(count);
+        let interval = 1_000_000_000 / u64::from(count);
         let ahead = interval * u64::from(count - 1);
         let bucket = Bucket { begun: Instant::now(), interval, ahead, next: AtomicU64::new(0) };
         Self { root: Root::Rate(Arc::new(bucket)), by_parent: true }

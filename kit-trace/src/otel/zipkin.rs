@@ -64,9 +64,10 @@ fn written(span: &SpanData, service: &str) -> Value {
     let took = span.end_time.duration_since(span.start_time).unwrap_or_default().as_micros();
     let annotations = span.events.iter().map(|event| {
         let attributes = tags(&event.attributes);
-        let value = match attributes.is_empty() {
-            true => event.name.to_string(),
-            false => format!("\"{}\": {}", event.name, Value::from(attributes)),
+        let value = if attributes.is_empty() {
+            event.name.to_string()
+        } else {
+            format!("\"{}\": {}", event.name, Value::from(attributes))
         };
         json!({ "timestamp": micros(event.timestamp), "value": value })
     });

@@ -31,14 +31,12 @@ impl Propagate for B3 {
         let trace_id = trace_id(single(headers, &TRACE_ID)?)?;
         let span_id = SpanId::from_hex(lower(single(headers, &SPAN_ID)?, &mut [0; 16])?)?;
         let debug = matches!(single(headers, &FLAGS), Some(b"1"));
-        let sampled = match headers.contains_key(&SAMPLED) {
-            false => false,
-            // Older senders write words.
-            true => match single(headers, &SAMPLED)? {
-                b"1" | b"true" => true,
-                b"0" | b"false" => false,
-                _ => return None,
-            },
+        let sampled = headers.contains_key(&SAMPLED);
+        // Older senders write words.
+        let sampled = match sampled.then(|| single(headers, &SAMPLED)) {
+            Some(Some(b"1" | b"true")) => true,
+            None | Some(Some(b"0" | b"false")) => false,
+            Some(_) => return None,
         };
         Some(remote(trace_id, span_id, sampled || debug))
     }

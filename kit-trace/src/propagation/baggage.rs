@@ -242,15 +242,12 @@ pub(crate) fn decode(value: &[u8]) -> Vec<u8> {
     let digit = |at: usize| value.get(at).and_then(|digit| char::from(*digit).to_digit(16));
     let (mut bytes, mut at) = (Vec::with_capacity(value.len()), 0);
     while let Some(byte) = value.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high << 4 | low).unwrap_or_default());
-                at += 3;
-            }
-            _ => {
-                bytes.push(*byte);
-                at += 1;
-            }
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            bytes.push(u8::try_from(high << 4 | low).unwrap_or_default());
+            at += 3;
+        } else {
+            bytes.push(*byte);
+            at += 1;
         }
     }
     bytes

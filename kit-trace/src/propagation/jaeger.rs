@@ -1,4 +1,4 @@
-//! Jaeger's header, which OpenTracing's clients send.
+//! Jaeger's header, which `OpenTracing`'s clients send.
 
 use super::{Propagate, insert, single};
 use crate::{
@@ -13,7 +13,7 @@ pub const UBER_TRACE_ID: HeaderName = HeaderName::from_static("uber-trace-id");
 /// `uber-trace-id: TRACE:SPAN:PARENT:FLAGS`, as Jaeger's clients write it
 /// (jaegertracing.io, client libraries, propagation format).
 ///
-/// Jaeger's clients and OpenTracing are archived: use it only where callers still send
+/// Jaeger's clients and `OpenTracing` are archived: use it only where callers still send
 /// it, beside [`W3c`](super::W3c), and inside [`ReadOnly`](super::ReadOnly) where
 /// nobody that is called needs it. Ids may be shorter than 32 and 16 digits; the parent
 /// is deprecated and not read. Colons may be percent-encoded. `uberctx-*` baggage is

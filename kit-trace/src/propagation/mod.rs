@@ -2,7 +2,7 @@
 //!
 //! A [`Propagate`] reads a [`TraceContext`] from headers and writes one. [`W3c`] is
 //! what the field speaks, and what layers use by default; [`B3`] and [`B3Single`] are
-//! Zipkin's, [`Jaeger`] is what OpenTracing's clients send. A pair of them is one: the
+//! Zipkin's, [`Jaeger`] is what `OpenTracing`'s clients send. A pair of them is one: the
 //! first that finds a context is believed, and all write.
 //!
 //! ```

@@ -34,7 +34,7 @@ pub fn get(headers: HeaderMap) -> Request<Nothing> {
 }
 
 /// Serves a request with `headers` by an endpoint that asks `count` others on its
-/// behalf, and returns the headers that each of those sees.
+/// behalf, and returns the headers that each of those told.
 pub async fn hop(headers: HeaderMap, count: usize) -> Vec<HeaderMap> {
     hop_by(ServerSpanLayer::new(), ClientSpanLayer::new(), headers, count).await
 }
@@ -50,9 +50,9 @@ where
     Q: kit_trace::propagation::Propagate,
 {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let sees = Arc::clone(&seen);
+    let told = Arc::clone(&seen);
     let other = service_fn(move |request: Request<Nothing>| {
-        sees.lock().unwrap().push(request.headers().clone());
+        told.lock().unwrap().push(request.headers().clone());
         async { Ok::<_, Infallible>(Response::new(Nothing::new())) }
     });
     let other = client.layer(other);
@@ -69,24 +69,22 @@ where
         }
     });
     server.layer(endpoint).oneshot(get(headers)).await.unwrap();
-    let seen = seen.lock().unwrap().clone();
-    seen
+    std::mem::take(&mut *seen.lock().unwrap())
 }
 
-/// The context that an endpoint sees.
+/// The context that an endpoint told.
 pub async fn seen<P>(layer: ServerSpanLayer<P>, request: Request<Nothing>) -> Option<TraceContext>
 where
     P: kit_trace::propagation::Propagate,
 {
     let seen = Arc::new(Mutex::new(None));
-    let sees = Arc::clone(&seen);
+    let told = Arc::clone(&seen);
     let endpoint = service_fn(move |request: Request<Nothing>| {
-        *sees.lock().unwrap() = request.extensions().get::<TraceContext>().cloned();
+        *told.lock().unwrap() = request.extensions().get::<TraceContext>().cloned();
         async { Ok::<_, Infallible>(Response::new(Nothing::new())) }
     });
     layer.layer(endpoint).oneshot(request).await.unwrap();
-    let seen = seen.lock().unwrap().clone();
-    seen
+    std::mem::take(&mut *seen.lock().unwrap())
 }
 
 /// What a subscriber was told of each span, in the order in which they were opened.
