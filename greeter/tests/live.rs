@@ -17,6 +17,10 @@ mod life;
 mod limits;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/profile.rs"]
+mod profile;
+#[path = "../../kit-debug/tests/support/profile.rs"]
+mod proto;
 #[path = "live/python.rs"]
 mod python;
 #[path = "live/registries.rs"]

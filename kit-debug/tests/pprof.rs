@@ -3,16 +3,17 @@
 #![cfg(feature = "pprof")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/profile.rs"]
+mod profile;
 mod support;
 
 use axum::Router;
-use flate2::read::GzDecoder;
 use http::{Method, StatusCode};
 use kit_debug::Debug;
-use pprof::protos::{Message, Profile};
+use profile::Profile;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{
     hint::black_box,
-    io::Read,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,13 +32,11 @@ fn port() -> Router {
 
 fn profile(reply: &Reply) -> Profile {
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
-    let mut profile = Vec::new();
-    GzDecoder::new(&*reply.body).read_to_end(&mut profile).unwrap();
-    Profile::parse_from_bytes(&profile).unwrap()
+    Profile::read(&reply.body)
 }
 
 #[inline(never)]
-fn burns_the_cpu(stop: &AtomicBool) {
+fn spins_about(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         for number in 0..10_000_u64 {
             black_box(number.wrapping_mul(black_box(number)));
@@ -50,22 +49,45 @@ async fn it_shows_what_burns_the_cpu() {
     let _one = ONE.lock().await;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    let burns = thread::spawn(move || burns_the_cpu(&stopped));
+    let burns = thread::spawn(move || spins_about(&stopped));
     let reply = get(&port(), "/debug/pprof/profile?seconds=1&frequency=250").await;
     stop.store(true, Ordering::Relaxed);
     burns.join().unwrap();
     let profile = profile(&reply);
     assert_eq!(reply.header("content-type"), "application/octet-stream");
     assert_eq!(reply.header("content-disposition"), "attachment; filename=\"profile.pb.gz\"");
-    assert!(!profile.sample.is_empty());
-    let names = &profile.string_table;
-    assert!(names.iter().any(|name| name.contains("burns_the_cpu")), "{names:?}");
-    // Its own values: samples, and nanoseconds of 1/250 s each.
+    // It is all that runs; and it is where it is, not in what looks at it.
+    let all: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
+    let burns = profile.samples("spins_about", false);
+    assert!(all > 20 && burns > all * 8 / 10, "{burns} of {all}");
+    for of_its_own in ["perf_signal_handler", "trace_unsynchronized", "pprof::profiler"] {
+        assert_eq!(profile.samples(of_its_own, false), 0, "{of_its_own}");
+    }
+    // What it is called by is never innermost, so no frame too many is left out.
+    let (own, above) = (profile.samples("spins_about", true), profile.samples("{{closure}}", true));
+    assert!(own > 0 && above < all / 10, "{own} and {above} of {all}");
+
+    let types = profile.sample_type.iter();
+    let types = types.map(|of| [profile.string(of.name), profile.string(of.value)]);
+    assert!(types.eq([["samples", "count"], ["cpu", "nanoseconds"]]));
+    assert_eq!((profile.string(0), profile.period), ("", 4_000_000));
     for sample in &profile.sample {
         assert_eq!(sample.value[1], sample.value[0] * 4_000_000);
+        assert_eq!(profile.string(sample.label[0].name), "thread");
     }
+    for (index, location) in (1..).zip(&profile.location) {
+        assert_eq!((location.id, location.address), (index, 0));
+        assert!(!location.line.is_empty());
+    }
+    let files = profile.function.iter().map(|function| profile.string(function.filename));
+    assert!(files.into_iter().any(|file| file.ends_with("tests/pprof.rs")));
+    assert!(profile.location.iter().flat_map(|location| &location.line).any(|line| line.line > 0));
+    assert!((1..).zip(&profile.function).all(|(index, function)| function.id == index));
     let seconds = profile.duration_nanos / 1_000_000_000;
     assert!((1..5).contains(&seconds), "{seconds}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let begun = u64::try_from(profile.time_nanos / 1_000_000_000).unwrap();
+    assert!((now - 60..=now).contains(&begun), "{begun} and {now}");
 }
 
 #[tokio::test(start_paused = true)]

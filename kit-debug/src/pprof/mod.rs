@@ -1,5 +1,8 @@
 //! Where the time of the CPU goes.
 
+mod profile;
+
+use self::profile::Profile;
 use axum::{
     extract::RawQuery,
     http::{HeaderValue, header},
@@ -7,7 +10,8 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 use kit_endpoint::{AsHttp, Details, Fault, Kind};
-use pprof::{ProfilerGuard, ProfilerGuardBuilder, protos::Message};
+use pprof::{ProfilerGuard, ProfilerGuardBuilder};
+use prost::Message;
 use std::{error::Error, fmt, io::Write, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -106,10 +110,12 @@ impl Profiler {
 
 impl Running {
     fn finish(self) -> Result<Vec<u8>, NoProfile> {
-        let report = self.guard.report().build().map_err(failed)?;
-        let profile = report.pprof().map_err(failed)?;
-        drop(self);
-        let profile = profile.write_to_bytes().map_err(failed)?;
+        let report = self.guard.report().build_unresolved().map_err(failed)?;
+        // The signals end before the names are looked up; the next may begin after.
+        let Self { guard, _one: one } = self;
+        drop(guard);
+        let profile = Profile::of(&report).encode_to_vec();
+        drop((report, one));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(&profile).and_then(|()| gzip.finish()).map_err(failed)
     }
