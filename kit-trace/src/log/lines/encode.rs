@@ -22,8 +22,8 @@ pub(super) trait Encode: Copy {
     /// Writes the level, and where the event is from.
     fn head(self, line: &mut Line, level: Level, target: &str);
 
-    /// Begins a field, whose name has `prefix` before it if there is one.
-    fn key(self, line: &mut Line, prefix: &str, name: &str);
+    /// Begins a field, whose name is one already.
+    fn key(self, line: &mut Line, name: &str);
 
     /// Begins a text.
     fn quote(self, line: &mut Line);
@@ -108,23 +108,19 @@ impl Encode for Logfmt {
     const TIME: Option<&'static str> = Some("ts");
 
     fn head(self, line: &mut Line, level: Level, target: &str) {
-        self.key(line, "", "level");
+        self.key(line, "level");
         line.push(lower(level).as_bytes());
-        self.key(line, "", "target");
+        self.key(line, "target");
         self.text(line, target);
     }
 
     #[inline]
-    fn key(self, line: &mut Line, prefix: &str, name: &str) {
+    fn key(self, line: &mut Line, name: &str) {
         let bytes = line.bytes();
         if !bytes.is_empty() {
             bytes.push(b' ');
         }
-        if !prefix.is_empty() {
-            escape::push_name(bytes, prefix);
-            bytes.push(b'.');
-        }
-        escape::push_name(bytes, name);
+        bytes.extend_from_slice(name.as_bytes());
         bytes.push(b'=');
     }
 
@@ -142,7 +138,7 @@ impl Encode for Logfmt {
     }
 
     fn open_spans(self, line: &mut Line) {
-        self.key(line, "", "span");
+        self.key(line, "span");
     }
 
     fn span(self, line: &mut Line, index: usize, name: &str, _: &[u8]) {
@@ -154,7 +150,7 @@ impl Encode for Logfmt {
 
     fn close(self, line: &mut Line) {
         if line.cut {
-            self.key(line, "", "truncated");
+            self.key(line, "truncated");
             line.push(b"true");
         }
         line.push(b"\n");
@@ -182,28 +178,24 @@ impl Encode for Json {
     }
 
     fn head(self, line: &mut Line, level: Level, target: &str) {
-        self.key(line, "", "level");
+        self.key(line, "level");
         self.quote(line);
         line.push(upper(level).as_bytes());
         line.push(b"\"");
-        self.key(line, "", "target");
+        self.key(line, "target");
         self.text(line, target);
     }
 
     #[inline]
-    fn key(self, line: &mut Line, prefix: &str, name: &str) {
+    fn key(self, line: &mut Line, name: &str) {
         let bytes = line.bytes();
         if bytes.last() == Some(&b'{') {
             bytes.push(b'"');
         } else {
             bytes.extend_from_slice(b",\"");
         }
-        if !prefix.is_empty() {
-            escape::push_name(bytes, prefix);
-            bytes.push(b'.');
-        }
-        // What is a name in logfmt is one here, and both have the same.
-        escape::push_name(bytes, name);
+        // What is a name in logfmt is one here.
+        bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b"\":");
     }
 
@@ -218,7 +210,7 @@ impl Encode for Json {
     }
 
     fn open_spans(self, line: &mut Line) {
-        self.key(line, "", "spans");
+        self.key(line, "spans");
         line.push(b"[");
     }
 
@@ -236,7 +228,7 @@ impl Encode for Json {
 
     fn close(self, line: &mut Line) {
         if line.cut {
-            self.key(line, "", "truncated");
+            self.key(line, "truncated");
             line.push(b"true");
         }
         line.push(b"}\n");
@@ -280,18 +272,14 @@ impl Encode for Pretty {
         line.push(b":");
     }
 
-    fn key(self, line: &mut Line, prefix: &str, name: &str) {
+    fn key(self, line: &mut Line, name: &str) {
         if !line.is_empty() {
             line.push(b" ");
         }
         if self.colours {
             line.push(b"\x1B[2m");
         }
-        if !prefix.is_empty() {
-            escape::push_name(line.bytes(), prefix);
-            line.push(b".");
-        }
-        escape::push_name(line.bytes(), name);
+        line.push(name.as_bytes());
         line.push(b"=");
         if self.colours {
             line.push(b"\x1B[0m");
@@ -311,7 +299,7 @@ impl Encode for Pretty {
     }
 
     fn open_spans(self, line: &mut Line) {
-        self.key(line, "", "span");
+        self.key(line, "span");
     }
 
     fn span(self, line: &mut Line, index: usize, name: &str, fields: &[u8]) {
@@ -320,7 +308,7 @@ impl Encode for Pretty {
 
     fn close(self, line: &mut Line) {
         if line.cut {
-            self.key(line, "", "truncated");
+            self.key(line, "truncated");
             line.push(b"true");
         }
         line.push(b"\n");

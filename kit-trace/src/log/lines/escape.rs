@@ -111,19 +111,16 @@ const fn is_escaped(char: char) -> bool {
         | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Writes the name of a field: what no name may have becomes `_`.
-#[inline]
-pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
-    let bytes = name.as_bytes();
-    if bytes.iter().all(|&byte| CLASS[usize::from(byte)] == PLAIN) && !bytes.is_empty() {
-        out.extend_from_slice(bytes);
-    } else {
-        push_name_slowly(out, name);
-    }
+/// Says whether a name may stand there as it is.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| CLASS[usize::from(byte)] == PLAIN)
 }
 
-#[inline(never)]
-fn push_name_slowly(out: &mut Vec<u8>, name: &str) {
+/// Writes a name: what no name may have becomes `_`.
+pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
+    if is_name(name) {
+        return out.extend_from_slice(name.as_bytes());
+    }
     if name.is_empty() {
         out.push(b'_');
     }

@@ -35,6 +35,8 @@ pub(super) struct Fields<'a, E> {
     pub(super) sensitive: &'a Sensitive,
     /// The span whose fields they are.
     pub(super) span: Option<&'a str>,
+    /// Whether a name may be [odd](is_odd).
+    pub(super) odd: bool,
 }
 
 /// Escapes what is formatted.
@@ -131,13 +133,16 @@ const fn is_taken(name: &str) -> bool {
     )
 }
 
+/// Says whether a name is written as another, somewhere.
+pub(super) fn is_odd(name: &str) -> bool {
+    name.starts_with("r#") || name == "name" || is_taken(name) || !escape::is_name(name)
+}
+
 impl<E: Encode> Fields<'_, E> {
     /// Begins a field; false if that is all of it: there is no room, or it is secret.
     #[inline]
     fn begin(&mut self, field: &Field) -> bool {
-        // A keyword of Rust that is a name.
         let name = field.name();
-        let name = name.strip_prefix("r#").unwrap_or(name);
         let span = self.span.unwrap_or_default();
         if !self.line.has_room(name.len() + span.len() + SHORT) {
             return false;
@@ -146,19 +151,36 @@ impl<E: Encode> Fields<'_, E> {
             self.line.push(b" ");
             return true;
         }
-        let prefix = match self.span {
-            None if is_taken(name) => "field",
-            None => "",
-            Some(_) if !E::JSON => span,
-            Some(_) if name == "name" => "field",
-            Some(_) => "",
-        };
-        self.encode.key(self.line, prefix, name);
+        if self.odd || !span.is_empty() {
+            self.key(name);
+        } else {
+            self.encode.key(self.line, name);
+        }
         if self.sensitive.contains(name) {
             self.encode.text(self.line, REDACTED);
             return false;
         }
         true
+    }
+
+    #[inline(never)]
+    fn key(&mut self, name: &str) {
+        // A keyword of Rust that is a name.
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        let prefix = match self.span {
+            None if is_taken(name) => "field",
+            None => "",
+            Some(span) if !E::JSON => span,
+            Some(_) if name == "name" => "field",
+            Some(_) => "",
+        };
+        let mut whole = Vec::new();
+        if !prefix.is_empty() {
+            escape::push_name(&mut whole, prefix);
+            whole.push(b'.');
+        }
+        escape::push_name(&mut whole, name);
+        self.encode.key(self.line, &String::from_utf8_lossy(&whole));
     }
 
     /// Says whether it is a message that stands there without name and quotes.

@@ -7,7 +7,7 @@ mod time;
 
 use self::{
     encode::{Encode, Json, Logfmt, Pretty},
-    line::{Fields, Line},
+    line::{Fields, Line, is_odd},
     time::Second,
 };
 use super::{REDACTED, Sensitive};
@@ -20,7 +20,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -28,6 +28,7 @@ use tracing::{
     Event, Metadata, Subscriber,
     field::Visit,
     span::{Attributes, Id, Record},
+    subscriber::Interest,
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
@@ -76,6 +77,9 @@ pub struct Lines<W> {
     head: Vec<u8>,
     writer: W,
     counts: Arc<Counts>,
+    /// Whether there is any field whose name is written as another: seldom, and then it
+    /// is looked for in each line.
+    odd: AtomicBool,
 }
 
 /// How the [`Lines`] of a program fare, for metrics and the debug port.
@@ -196,6 +200,7 @@ impl<W> Lines<W> {
             head: Vec::new(),
             writer,
             counts: Arc::default(),
+            odd: AtomicBool::new(false),
         }
     }
 
@@ -297,10 +302,11 @@ impl<W> Lines<W> {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let metadata = event.metadata();
+        let odd = self.odd.load(Ordering::Relaxed);
         encode.open(line);
         if let Some(now) = self.now {
             if let Some(name) = E::TIME {
-                encode.key(line, "", name);
+                encode.key(line, name);
             }
             if E::JSON {
                 line.push(b"\"");
@@ -317,7 +323,7 @@ impl<W> Lines<W> {
         if !E::BARE {
             self.push_head::<E>(line);
         }
-        event.record(&mut Fields { line, encode, sensitive: &self.sensitive, span: None });
+        event.record(&mut Fields { line, encode, sensitive: &self.sensitive, span: None, odd });
         if E::BARE {
             self.push_head::<E>(line);
         }
@@ -378,10 +384,12 @@ impl<W> Lines<W> {
         let mut line = Line::new(bytes, self.longest / 4);
         let (line, sensitive, span) = (&mut line, &self.sensitive, Some(span));
         match self.format {
-            Format::Logfmt => record(&mut Fields { line, encode: Logfmt, sensitive, span }),
-            Format::Json => record(&mut Fields { line, encode: Json, sensitive, span }),
+            Format::Logfmt => {
+                record(&mut Fields { line, encode: Logfmt, sensitive, span, odd: true })
+            }
+            Format::Json => record(&mut Fields { line, encode: Json, sensitive, span, odd: true }),
             Format::Pretty => {
-                record(&mut Fields { line, encode: self.pretty(), sensitive, span });
+                record(&mut Fields { line, encode: self.pretty(), sensitive, span, odd: true });
             }
         }
         mem::replace(line, Line::new(Vec::new(), 0)).into_bytes()
@@ -389,13 +397,15 @@ impl<W> Lines<W> {
 }
 
 fn field<E: Encode>(encode: E, line: &mut Line, name: &str, value: &str) {
-    encode.key(line, "", name);
+    let mut whole = Vec::new();
+    escape::push_name(&mut whole, name);
+    encode.key(line, &String::from_utf8_lossy(&whole));
     encode.text(line, value);
 }
 
 fn caller<E: Encode>(encode: E, line: &mut Line, metadata: &Metadata<'_>) {
     let Some(file) = metadata.file() else { return };
-    encode.key(line, "", "caller");
+    encode.key(line, "caller");
     match metadata.line() {
         Some(number) => encode.text(line, &format!("{file}:{number}")),
         None => encode.text(line, file),
@@ -407,6 +417,13 @@ where
     W: for<'a> MakeWriter<'a> + 'static,
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.fields().iter().any(|field| is_odd(field.name())) {
+            self.odd.store(true, Ordering::Relaxed);
+        }
+        Interest::always()
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if !self.spans {
             return;
