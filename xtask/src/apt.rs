@@ -1,7 +1,7 @@
 //! What Debian has for us: installed, or taken out of a package into `target/` without a change to the system.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -69,7 +69,8 @@ pub(crate) fn provide_unpacked(
     }
 }
 
-/// Unpacks a package of another Debian release, from the mirror that this machine uses, into `folder`.
+/// Unpacks a package of another Debian release, from the mirror that this machine uses, into `folder`; or several,
+/// with spaces between.
 ///
 /// apt works on lists and settings of its own in there, so the machine's are as they were, and it need not be root.
 pub(crate) fn unpack(package: &str, suite: &str, folder: &Path, bounds: &Bounds) -> Result {
@@ -122,9 +123,15 @@ fn unpack_from(
         apt
     };
     bounds.run(&mut apt(&["update"]))?;
-    bounds.run(&mut apt(&["download", package]))?;
-    let deb = fs::read_dir(folder.join("deb"))?.next().ok_or("apt-get downloaded nothing")??;
-    bounds.run(Command::new("dpkg").arg("--extract").arg(deb.path()).arg(folder))?;
+    let packages = package.split_whitespace();
+    bounds.run(apt(&["download"]).args(packages.clone()))?;
+    let debs = fs::read_dir(folder.join("deb"))?.collect::<io::Result<Vec<_>>>()?;
+    if debs.len() != packages.count() {
+        return Err(format!("apt-get downloaded {} packages", debs.len()).into());
+    }
+    for deb in debs {
+        bounds.run(Command::new("dpkg").arg("--extract").arg(deb.path()).arg(folder))?;
+    }
     for part in ["sources", "lists", "cache", "deb"] {
         fs::remove_dir_all(folder.join(part))?;
     }

@@ -10,6 +10,9 @@
 //! - `KIT_ETCD_TLS_ADDR`: host and port of an etcd that speaks TLS with those who have a certificate,
 //! - `KIT_PYTHON`: a Python with the packages of `requirements.txt`,
 //! - `KIT_CURL`: curl,
+//! - `KIT_STATSD`: the folder of statsd's `stats.js`, for `node`,
+//! - `KIT_CARBON`: the folder that Graphite's carbon is unpacked into,
+//! - `KIT_INFLUXD`: InfluxDB's server,
 //! - `KIT_PROMTOOL`, `KIT_PROMETHEUS`: Prometheus' promtool, and Prometheus, which lies beside it,
 //! - `KIT_WYCHEPROOF`: the folder of Wycheproof's vectors, which lies beside this project; where it does not, their
 //!   tests are left out.
@@ -32,7 +35,7 @@ use crate::{
     consulrs, deploy, etcd,
     etcd::Etcd,
     process::{Bounds, Group},
-    python,
+    python, sinks,
     step::{Result, capture, cargo, step},
 };
 
@@ -74,6 +77,7 @@ pub(crate) fn test() -> Result {
             &bounds,
         )
     })?;
+    let sinks = step("statsd, carbon, influxdb", || sinks::provide(&bounds))?;
     let (consul, cluster) = step("consul", || {
         let program = consul::provide(&bounds)?;
         let consul = Consul::start(&program, &bounds)?;
@@ -94,7 +98,7 @@ pub(crate) fn test() -> Result {
         println!("{} listens on {addresses}, by TLS on {tls_address}", program.display());
         Ok((etcd, tls))
     })?;
-    let environment: [(&str, OsString); 10] = [
+    let environment: [(&str, OsString); 13] = [
         ("KIT_CONSUL_ADDR", consul.addr.to_string().into()),
         ("KIT_CONSUL_DNS_ADDR", consul.dns.to_string().into()),
         ("KIT_CONSUL_CLUSTER", cluster.servers().into()),
@@ -102,6 +106,9 @@ pub(crate) fn test() -> Result {
         ("KIT_ETCD_TLS_ADDR", etcd_tls.addresses().into()),
         ("KIT_PYTHON", programs.join("python").into()),
         ("KIT_CURL", curl.into()),
+        ("KIT_STATSD", sinks.statsd.into()),
+        ("KIT_CARBON", sinks.carbon.into()),
+        ("KIT_INFLUXD", sinks.influxd.into()),
         ("KIT_PROMETHEUS", promtool.with_file_name("prometheus").into()),
         ("KIT_PROMTOOL", promtool.into()),
         ("KIT_WYCHEPROOF", vectors.into()),

@@ -20,6 +20,7 @@ mod process;
 mod protoc;
 mod prove;
 mod python;
+mod sinks;
 mod step;
 mod workspace;
 
