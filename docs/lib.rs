@@ -31,6 +31,7 @@ pages! {
     "conformance" Conformance,
     "security-defaults" SecurityDefaults,
     "tls" Tls,
+    "watch" Watch,
 }
 
 #[cfg(doctest)]

@@ -1,17 +1,15 @@
 //! Rate, errors and duration of an axum router, and the page beside them.
 
-use axum::{Router, body::Body, http::Request, http::header::CONTENT_TYPE, routing::get};
+use axum::{Router, body::Body, http::Request, routing::get};
 use http_body_util::BodyExt;
 use kit_metrics::{HttpStatus, Prometheus, RedLayer};
 use tower::{BoxError, ServiceExt};
 
 fn app(metrics: &Prometheus) -> Router {
     let red = RedLayer::new(metrics.clone(), "http_call", &[("route", "/hello")]);
-    let page = metrics.clone();
-    Router::new().route("/hello", get(|| async { "Hello!" }).layer(red.classify(HttpStatus))).route(
-        "/metrics",
-        get(move || async move { ([(CONTENT_TYPE, Prometheus::CONTENT_TYPE)], page.render()) }),
-    )
+    Router::new()
+        .route("/hello", get(|| async { "Hello!" }).layer(red.classify(HttpStatus)))
+        .route_service("/metrics", metrics.service())
 }
 
 #[tokio::main(flavor = "current_thread")]

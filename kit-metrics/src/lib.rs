@@ -1,15 +1,20 @@
 //! Rate, errors and duration of any tower service, and a page of them for
 //! Prometheus.
 //!
-//! Three parts, each useful alone:
+//! Its parts, each useful alone:
 //!
 //! - [`RedLayer`] measures any service, ours or not, into any recorder of the
 //!   [`metrics`] facade;
-//! - [`HttpServer`] and [`GrpcServer`] record what a server does under the
-//!   names of OpenTelemetry's semantic conventions, by route, never by path;
-//! - [`Prometheus`] is such a recorder, with fixed-bucket histograms, and
-//!   renders the page that Prometheus scrapes. It asks components for what
-//!   they know ([`Inspect`]) when the page is made.
+//! - [`HttpServer`] and [`GrpcServer`], [`HttpClient`] and [`GrpcClient`] record
+//!   what a transport does under the names of OpenTelemetry's semantic
+//!   conventions, by route, never by path;
+//! - [`Registry`] is such a recorder, with fixed-bucket histograms, which anyone
+//!   may [`read`](Registry::read). It asks components for what they know
+//!   ([`Inspect`]) when it is read;
+//! - [`Prometheus`] renders a registry as the page that Prometheus scrapes, in
+//!   the text format or by OpenMetrics with exemplars;
+//! - [`export`] sends a registry to where metrics are kept;
+//! - [`Fanout`] records into several recorders, [`Discard`] into none.
 //!
 //! Recorders are arguments: nothing here is global, and nothing runs by
 //! itself. Handles are registered before the first call that needs them, so a
@@ -46,8 +51,11 @@
 //!
 //! # Features
 //!
-//! `hook`: [`HttpServer`] and [`GrpcServer`] are hooks of `kit-transport`, so
-//! that a transport feeds them.
+//! - `hook`: [`HttpServer`], [`GrpcServer`], [`HttpClient`] and [`GrpcClient`]
+//!   are hooks of `kit-transport`, so that a transport feeds them.
+//! - `testing`: a recorder that keeps every value, for tests to ask.
+//! - `conformance`: the suite that every exporter must pass, to run on one's own.
+//! - one for each exporter: see [`export`].
 
 pub mod client;
 #[cfg(feature = "conformance")]
