@@ -15,6 +15,7 @@ mod count;
 mod layers;
 mod leaks;
 mod limits;
+mod log;
 mod program;
 mod requests;
 mod sd;
@@ -43,10 +44,11 @@ fn main() -> Result<ExitCode, BoxError> {
     if wanted("requests") {
         rows.extend(requests::rows(only.as_deref())?);
     }
-    let parts: [(&str, fn() -> Result<Vec<Row>, BoxError>); 6] = [
+    let parts: [(&str, fn() -> Result<Vec<Row>, BoxError>); 7] = [
         ("layers", layers::rows),
         ("breakers", breakers::rows),
         ("limits", limits::rows),
+        ("log", log::rows),
         ("sd", sd::rows),
         ("auth", auth::rows),
         ("leaks", leaks::rows),
