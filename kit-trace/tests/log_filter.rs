@@ -106,6 +106,7 @@ fn a_text_that_is_no_filter_says_what_is_wrong_and_changes_nothing() {
         ("  ", "it is empty"),
         ("info,access=loud", "`access=loud`"),
         ("a=b=c", "`a=b=c`"),
+        ("\u{e9}=debug", "ASCII"),
         (&"a,".repeat(3000), "more than 4096 bytes"),
     ] {
         let error = filter.set(text).unwrap_err();
@@ -116,6 +117,19 @@ fn a_text_that_is_no_filter_says_what_is_wrong_and_changes_nothing() {
     }
     assert_eq!(filter.current().filter, "info");
     assert_eq!(filter.current().expires_in, None);
+}
+
+proptest::proptest! {
+    /// It comes from the network.
+    #[test]
+    fn no_text_is_too_bad(text in "[ -~]{0,60}", other: String, parts in "([a-z\\[\\]{}=,\":*]|info|off){0,20}") {
+        for text in [text, other, parts] {
+            let filter = filter("info");
+            let set = filter.set(&text);
+            let holds = filter.current().filter;
+            proptest::prop_assert_eq!(holds, if set.is_ok() { text.trim() } else { "info" });
+        }
+    }
 }
 
 // ===== expiry =====

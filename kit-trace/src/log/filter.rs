@@ -110,7 +110,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// Fails if it is empty, longer than [`LONGEST`](Self::LONGEST), or no filter.
+    /// Fails if it is empty, longer than [`LONGEST`](Self::LONGEST), not ASCII, or no filter.
     pub fn new(filter: &str) -> Result<Self, BadFilter> {
         let default = Named::new(filter)?;
         Ok(Self(Arc::new(Inner {
@@ -331,6 +331,10 @@ impl Named {
         if text.len() > Filter::LONGEST {
             let why = format!("it has more than {} bytes", Filter::LONGEST);
             return Err(BadFilter(why.into()));
+        }
+        // Its reader panics in the middle of a longer letter.
+        if !text.is_ascii() {
+            return Err(BadFilter("a target and a level are ASCII".into()));
         }
         match EnvFilter::builder().with_regex(false).parse(text) {
             Ok(filter) => Ok(Self { text: text.into(), filter: Arc::new(filter) }),
