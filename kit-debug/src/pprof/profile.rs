@@ -66,6 +66,7 @@ struct Label {
 }
 
 /// It says that nothing is left to be looked up.
+#[expect(clippy::struct_excessive_bools, reason = "so it is on the wire")]
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Mapping {
     #[prost(uint64, tag = "1")]
