@@ -1,7 +1,7 @@
 //! The debug port: how the process is, for those who run it.
 
 use crate::{auth::Gate, flags::Serve};
-use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use axum::Router;
 use kit_debug::{Build, Debug, InFlight, States, config::Redactor};
 use kit_endpoint::Inspect;
 use kit_metrics::Prometheus;
@@ -58,11 +58,7 @@ pub fn router(
     ready: watch::Receiver<bool>,
 ) -> (Router, impl Future<Output = ()> + Send + use<>) {
     let (started, starts) = kit_debug::started(ready.clone());
-    let (metrics, servers) = (seen.metrics.clone(), seen.clone());
-    let page = move || {
-        let page = metrics.render();
-        async move { ([(CONTENT_TYPE, Prometheus::CONTENT_TYPE)], page) }
-    };
+    let servers = seen.clone();
     seen.show("guard", gate.guard().clone());
     let mut port = Debug::new()
         .guard(gate.guard().clone())
@@ -73,7 +69,7 @@ pub fn router(
         .requests(move || servers.in_flight())
         .runtime(&tokio::runtime::Handle::current())
         .pprof()
-        .mount_open("/metrics", "Metrics, as Prometheus reads them", get(page));
+        .mount_open("/metrics", "Metrics, as Prometheus reads them", seen.metrics.service());
     // Text by text is JSON, whatever it says.
     if let Ok(config) = Redactor::new().show(PATHS).redact(&flags.said) {
         port = port.config(config);
