@@ -56,7 +56,7 @@ fn a_request_is_logged_once_with_all_that_is_known() {
             SpanId::new(0x00f0_67aa_0ba9_02b7).unwrap(),
             Flags::default(),
         ));
-        let mut watch = Watch::new((RequestIds, AccessLog::new()).before(&call, &mut extensions));
+        let mut watch = Watch::new((RequestIds, AccessLog).before(&call, &mut extensions));
         watch.received(3);
         watch.sent(26);
         watch.after(StatusCode::OK, &mut HeaderMap::new());
@@ -114,7 +114,7 @@ fn the_level_says_who_must_act() {
             let headers = HeaderMap::new();
             let line = one(logged("info", || {
                 let call = |headers| Call::new(Protocol::Grpc, "a/b", headers);
-                let mut watch = asked(&AccessLog::new(), call, &headers);
+                let mut watch = asked(&AccessLog, call, &headers);
                 watch.failed_at(Phase::Endpoint, &Failed(kind, refused));
                 watch.finish();
             }));
@@ -135,7 +135,7 @@ fn a_caller_that_leaves_is_logged() {
     let headers = HeaderMap::new();
     let line = one(logged("info", || {
         let call = |headers| Call::new(Protocol::Http, "GET", headers);
-        drop(asked(&AccessLog::new(), call, &headers));
+        drop(asked(&AccessLog, call, &headers));
     }));
     assert_eq!((&*line["outcome"], &*line["level"]), ("CANCELLED", "info"));
     assert!(!line.contains_key("status"));
@@ -152,7 +152,7 @@ fn of_a_method_64_bytes_are_logged() {
         let headers = HeaderMap::new();
         let line = one(logged("info", || {
             let call = |headers| Call::new(Protocol::Http, &method, headers);
-            asked(&AccessLog::new(), call, &headers).finish();
+            asked(&AccessLog, call, &headers).finish();
         }));
         assert_eq!(line["method"], expected);
     }
@@ -164,8 +164,8 @@ fn while_nobody_listens_there_is_no_line() {
     for (filter, lines) in [("off", 0), ("info,access=off", 0), ("access=error", 1)] {
         let logged = logged(filter, || {
             let call = |headers| Call::new(Protocol::Http, "GET", headers);
-            asked(&AccessLog::new(), call, &headers).finish();
-            let mut failed = asked(&AccessLog::new(), call, &headers);
+            asked(&AccessLog, call, &headers).finish();
+            let mut failed = asked(&AccessLog, call, &headers);
             failed.failed_with(Kind::Internal, None);
             failed.finish();
         });
@@ -178,7 +178,7 @@ fn of_many_requests_some_are_logged_of_each_route() {
     let headers = HeaderMap::new();
     let sampling = Sampling::new(Rate::first(2));
     let lines = logged("info", || {
-        let hook = AccessLog::new().sampling(sampling);
+        let hook = AccessLog.sampling(sampling);
         for _ in 0..10 {
             let call = |headers| Call::new(Protocol::Http, "GET", headers).route(Some("/one"));
             asked(&hook, call, &headers).finish();

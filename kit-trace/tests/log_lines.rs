@@ -116,7 +116,7 @@ fn formats_have_names() {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     let error = "JSON".parse::<Format>().unwrap_err();
-    assert_eq!(error.to_string(), "write logfmt, json or pretty");
+    assert_eq!(error.to_string(), "write pretty, logfmt or json");
 }
 
 #[test]

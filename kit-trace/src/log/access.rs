@@ -26,7 +26,7 @@ const LONGEST_METHOD: usize = 64;
 /// | `request_id`, `trace_id`, `span_id` | from the extensions, if hooks or layers before this one put them there |
 /// | `peer` | the address at the other end, where the accept loop knows it |
 /// | `error` | what the fault says, with all its sources |
-/// | `left_out` | how many like it were not logged before, if they are [sampled](Self::sampling) |
+/// | `left_out` | how many like it were not logged before, if they are [sampled](AccessLog::sampling) |
 ///
 /// The level says who must act. It is error for what is broken (`INTERNAL`,
 /// `UNKNOWN`, `DATA_LOSS`), but for what a layer refused; warn for what passes, and what
@@ -34,9 +34,13 @@ const LONGEST_METHOD: usize = 64;
 /// info for the rest, refusals of what the caller got wrong among it.
 ///
 /// While nobody listens it costs one atomic read.
-#[derive(Debug, Clone, Default)]
-pub struct AccessLog {
-    sampling: Option<Sampling>,
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccessLog;
+
+/// An [`AccessLog`] of some requests of many.
+#[derive(Debug, Clone)]
+pub struct SampledAccessLog {
+    sampling: Sampling,
 }
 
 /// Logs one request.
@@ -57,18 +61,11 @@ heard!(TARGET);
 // ===== impl AccessLog =====
 
 impl AccessLog {
-    /// Logs every request.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { sampling: None }
-    }
-
     /// Logs of many requests only some; the route is the template, or the method of
     /// gRPC.
     #[must_use]
-    pub fn sampling(mut self, sampling: impl Into<Option<Sampling>>) -> Self {
-        self.sampling = sampling.into();
-        self
+    pub const fn sampling(self, sampling: Sampling) -> SampledAccessLog {
+        SampledAccessLog { sampling }
     }
 }
 
@@ -76,19 +73,17 @@ impl Hook for AccessLog {
     type Observer = Option<AccessLine>;
 
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Option<AccessLine> {
-        heard().then(|| AccessLine {
-            protocol: call.protocol.name(),
-            method: method(call.method),
-            route: call.route.map(Into::into),
-            // A socket for both versions shows IPv4 peers as mapped addresses.
-            peer: call.peer.and_then(|peer| peer.addr()).map(|addr| addr.ip().to_canonical()),
-            request_id: extensions.get::<RequestId>().cloned(),
-            trace: extensions
-                .get::<TraceContext>()
-                .map(|context| (context.trace_id(), context.span_id())),
-            refused: false,
-            sampling: self.sampling.clone(),
-        })
+        heard().then(|| AccessLine::new(call, extensions, None))
+    }
+}
+
+// ===== impl SampledAccessLog =====
+
+impl Hook for SampledAccessLog {
+    type Observer = Option<AccessLine>;
+
+    fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Option<AccessLine> {
+        heard().then(|| AccessLine::new(call, extensions, Some(self.sampling.clone())))
     }
 }
 
@@ -107,6 +102,23 @@ fn method(method: &str) -> Cow<'static, str> {
 }
 
 // ===== impl AccessLine =====
+
+impl AccessLine {
+    fn new(call: &Call<'_>, extensions: &Extensions, sampling: Option<Sampling>) -> Self {
+        let trace = extensions.get::<TraceContext>();
+        Self {
+            protocol: call.protocol.name(),
+            method: method(call.method),
+            route: call.route.map(Into::into),
+            // A socket for both versions shows IPv4 peers as mapped addresses.
+            peer: call.peer.and_then(|peer| peer.addr()).map(|addr| addr.ip().to_canonical()),
+            request_id: extensions.get::<RequestId>().cloned(),
+            trace: trace.map(|context| (context.trace_id(), context.span_id())),
+            refused: false,
+            sampling,
+        }
+    }
+}
 
 impl Observer for AccessLine {
     fn fault(&mut self, fault: &dyn Fault, _: Phase) {

@@ -12,7 +12,7 @@ mod sample;
 mod service;
 
 #[cfg(feature = "hook")]
-pub use self::access::AccessLog;
+pub use self::access::{AccessLog, SampledAccessLog};
 pub use self::{
     call::LogLayer,
     filter::{BadFilter, Filter, Setting},

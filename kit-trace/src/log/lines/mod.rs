@@ -144,7 +144,7 @@ impl FromStr for Format {
 
 impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write logfmt, json or pretty")
+        f.write_str("write pretty, logfmt or json")
     }
 }
 
