@@ -7,6 +7,9 @@ use std::any::Any;
 /// A recorder that is one of ours or is not.
 pub(crate) trait Records: Recorder + Send + Sync {
     fn observations(&self, key: &Key) -> Histogram;
+
+    /// Returns the registry that all of it is recorded into, if it is one.
+    fn registry(&self) -> Option<&Registry>;
 }
 
 pub(crate) type DynRecorder = dyn Records;
@@ -20,17 +23,20 @@ pub(crate) enum Histogram {
 
 impl<R: Recorder + Send + Sync + 'static> Records for R {
     fn observations(&self, key: &Key) -> Histogram {
-        let recorder: &dyn Any = self;
-        if let Some(metrics) = recorder.downcast_ref::<Prometheus>() {
-            return Histogram::Ours(metrics.registry().histogram(key));
-        }
-        if let Some(registry) = recorder.downcast_ref::<Registry>() {
+        if let Some(registry) = Records::registry(self) {
             return Histogram::Ours(registry.histogram(key));
         }
+        let recorder: &dyn Any = self;
         if let Some(fanout) = recorder.downcast_ref::<Fanout>() {
             return Histogram::Many(fanout.recorders().map(|one| one.observations(key)).collect());
         }
         Histogram::Other(self.register_histogram(key, &METADATA))
+    }
+
+    fn registry(&self) -> Option<&Registry> {
+        let recorder: &dyn Any = self;
+        let metrics = recorder.downcast_ref::<Prometheus>();
+        metrics.map(Prometheus::registry).or_else(|| recorder.downcast_ref())
     }
 }
 

@@ -387,6 +387,42 @@ fn the_layer_and_its_parts_go_between_threads() {
     assert_send_sync::<kit_metrics::GrpcServer>();
 }
 
+// ===== in flight =====
+
+/// Never replies.
+fn stuck(
+    layer: &RedLayer,
+) -> impl Service<(), Response = (), Error = Failed, Future: Send> + use<> {
+    layer.layer(service_fn(|(): ()| std::future::pending::<Result<(), Failed>>()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_of_one_name_add_up_what_is_in_flight() {
+    let metrics = Prometheus::new();
+    let (one, other) = (layer(&metrics), layer(&metrics));
+    let calls = [stuck(&one).call(()), stuck(&one.clone()).call(()), stuck(&other).call(())];
+    assert_eq!(in_flight(&metrics), 3.0);
+    drop((one, other));
+    assert_eq!(in_flight(&metrics), 3.0, "calls outlive what made them");
+    drop(calls);
+    assert_eq!(in_flight(&metrics), 0.0);
+    let _again = stuck(&layer(&metrics)).call(());
+    assert_eq!(in_flight(&metrics), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_recorder_is_told_what_is_in_flight() {
+    let metrics = Prometheus::new();
+    let fanout = Fanout::new().to(metrics.clone());
+    let calls = {
+        let layer = RedLayer::new(fanout, "call", &[("method", "greet")]);
+        [stuck(&layer).call(()), stuck(&layer).call(())]
+    };
+    assert_eq!(in_flight(&metrics), 2.0);
+    drop(calls);
+    assert_eq!(in_flight(&metrics), 0.0);
+}
+
 // ===== exemplars =====
 
 /// What a tracer leaves in the extensions.

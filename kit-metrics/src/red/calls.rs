@@ -10,12 +10,21 @@ use tokio::time::Instant;
 /// The label whose value says how a call ended.
 const KIND: &str = "kind";
 
-/// The metrics of one layer, shared by all its services and their calls.
+/// The metrics of one layer, shared by all its services.
+///
+/// Calls are counted by who holds them: that takes an [`Arc`] of them anyhow,
+/// and so a registry need only look at its count when it is read.
+pub(super) struct Measures {
+    calls: Arc<Calls>,
+}
+
+/// The metrics of one layer, shared by its calls.
 pub(super) struct Calls {
     recorder: Box<DynRecorder>,
     duration: String,
     labels: Vec<Label>,
-    in_flight: Gauge,
+    /// Of a recorder that does not count calls when it is read.
+    in_flight: Option<Gauge>,
     succeeded: Histogram,
     // A service fails in few of the many ways there are: only those get a
     // series.
@@ -33,10 +42,14 @@ pub struct Call {
     ended: bool,
 }
 
-// ===== impl Calls =====
+// ===== impl Measures =====
 
-impl Calls {
-    pub(super) fn new(recorder: Box<DynRecorder>, name: &str, labels: &[(&str, &str)]) -> Self {
+impl Measures {
+    pub(super) fn new(
+        recorder: Box<DynRecorder>,
+        name: &str,
+        labels: &[(&str, &str)],
+    ) -> Arc<Self> {
         let duration = format!("{name}_duration_seconds");
         let in_flight = format!("{name}_in_flight");
         recorder.describe_histogram(
@@ -53,23 +66,48 @@ impl Calls {
             .iter()
             .map(|&(name, value)| Label::new(name.to_owned(), value.to_owned()))
             .collect();
-        let in_flight = Key::from_parts(in_flight, labels.clone());
-        let in_flight = recorder.register_gauge(&in_flight, &METADATA);
+        let key = Key::from_parts(in_flight, labels.clone());
+        let counts = recorder.registry().is_some();
+        let in_flight = (!counts).then(|| recorder.register_gauge(&key, &METADATA));
         let succeeded = register(&*recorder, &duration, &labels, "OK");
         let failed = [const { OnceLock::new() }; Kind::ALL.len()];
-        Self { recorder, duration, labels, in_flight, succeeded, failed }
+        let calls = Calls { recorder, duration, labels, in_flight, succeeded, failed };
+        let this = Arc::new(Self { calls: Arc::new(calls) });
+        if let Some(registry) = this.calls.recorder.registry() {
+            let (calls, services) = (Arc::downgrade(&this.calls), Arc::downgrade(&this));
+            let count = move || match calls.strong_count() {
+                0 => None,
+                // While there are services they hold one, which is no call.
+                count => Some(count - usize::from(services.strong_count() > 0)),
+            };
+            registry.count(&key, Box::new(count));
+        }
+        this
     }
 
-    pub(super) fn begin(self: &Arc<Self>, trace: Option<Trace>) -> Call {
-        self.in_flight.increment(1.0);
-        Call { calls: Arc::clone(self), started: Instant::now(), trace, ended: false }
+    pub(super) fn begin(&self, trace: Option<Trace>) -> Call {
+        let calls = Arc::clone(&self.calls);
+        if let Some(in_flight) = &calls.in_flight {
+            in_flight.increment(1.0);
+        }
+        Call { calls, started: Instant::now(), trace, ended: false }
     }
 
     /// Counts a call that failed before it began.
     pub(super) fn refused(&self, kind: Option<Kind>) {
-        self.series(kind).record(0.0, None);
+        self.calls.series(kind).record(0.0, None);
     }
+}
 
+impl fmt::Debug for Measures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.calls.fmt(f)
+    }
+}
+
+// ===== impl Calls =====
+
+impl Calls {
     fn series(&self, kind: Option<Kind>) -> &Histogram {
         let Some(kind) = kind else { return &self.succeeded };
         self.failed[kind as usize]
@@ -118,7 +156,9 @@ impl Drop for Call {
             let panicked = std::thread::panicking();
             self.record(Some(if panicked { Kind::Internal } else { Kind::Cancelled }));
         }
-        self.calls.in_flight.decrement(1.0);
+        if let Some(in_flight) = &self.calls.in_flight {
+            in_flight.decrement(1.0);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Red, calls::Calls};
+use super::{Red, calls::Measures};
 use crate::{TraceOf, Untraced};
 use kit_endpoint::{ServerFaults, UntilBodyEnd, UntilReply, UntilStreamEnd};
 use metrics::Recorder;
@@ -11,7 +11,7 @@ use tower_layer::Layer;
 /// See the [module](super) for what it does.
 #[derive(Debug, Clone)]
 pub struct RedLayer<C = ServerFaults, U = UntilReply, X = Untraced> {
-    calls: Arc<Calls>,
+    calls: Arc<Measures>,
     classify: C,
     until: U,
     traces: X,
@@ -33,7 +33,7 @@ impl RedLayer {
         name: &str,
         labels: &[(&str, &str)],
     ) -> Self {
-        let calls = Arc::new(Calls::new(Box::new(recorder), name, labels));
+        let calls = Measures::new(Box::new(recorder), name, labels);
         Self { calls, classify: ServerFaults, until: UntilReply, traces: Untraced }
     }
 }

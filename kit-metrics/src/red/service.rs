@@ -1,4 +1,4 @@
-use super::{Lasts, calls::Calls, future::ResponseFuture};
+use super::{Lasts, calls::Measures, future::ResponseFuture};
 use crate::{KindOf, Traces, Untraced};
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use tower_service::Service;
 #[derive(Debug, Clone)]
 pub struct Red<S, C, U, X = Untraced> {
     pub(super) inner: S,
-    pub(super) calls: Arc<Calls>,
+    pub(super) calls: Arc<Measures>,
     pub(super) classify: C,
     pub(super) until: U,
     pub(super) traces: X,

@@ -153,6 +153,13 @@ impl Cell {
         }
     }
 
+    pub(super) fn into_level(self) -> Option<Arc<Level>> {
+        match self {
+            Self::Gauge(level) => Some(level),
+            Self::Counter(_) | Self::Histogram(_) => None,
+        }
+    }
+
     pub(super) fn into_buckets(self) -> Option<Arc<Buckets>> {
         match self {
             Self::Histogram(buckets) => Some(buckets),

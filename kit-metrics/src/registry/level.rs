@@ -1,14 +1,25 @@
 use metrics::GaugeFn;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+/// Counts what is there now; `None` once there will be nothing any more.
+pub(crate) type Count = Box<dyn Fn() -> Option<usize> + Send + Sync>;
 
 /// A gauge that is cheap to count with: a step by a whole number, which is
 /// what things in flight take, is one atomic addition.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Level {
     steps: AtomicI64,
     /// What `set` and broken steps come to beside the steps: the bits of an
     /// `f64`.
     rest: AtomicU64,
+    /// What is counted when it is read, and costs nothing until then.
+    counted: Mutex<Vec<Count>>,
 }
 
 // ===== impl Level =====
@@ -20,7 +31,21 @@ impl Level {
     }
 
     pub(super) fn value(&self) -> f64 {
-        self.steps() + f64::from_bits(self.rest.load(Ordering::Relaxed))
+        let counted = self.counted();
+        self.steps() + f64::from_bits(self.rest.load(Ordering::Relaxed)) + counted
+    }
+
+    /// Adds what `count` returns whenever the level is read.
+    pub(super) fn count(&self, count: Count) {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).push(count);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64")]
+    fn counted(&self) -> f64 {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = 0;
+        counted.retain(|count| count().map(|count| total += count).is_some());
+        total as f64
     }
 
     fn add(&self, value: f64) {
@@ -38,6 +63,12 @@ impl Level {
         {
             bits = now;
         }
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Level").field("value", &self.value()).finish_non_exhaustive()
     }
 }
 

@@ -55,8 +55,8 @@ pub(crate) mod name;
 mod reading;
 mod sync;
 
-pub(crate) use self::histogram::Buckets;
 pub use self::reading::{Exemplar, Histogram, Metric, Reading, Series, Value};
+pub(crate) use self::{histogram::Buckets, level::Count};
 
 use self::family::{Asked, Cell, Family};
 use crate::Trace;
@@ -194,6 +194,13 @@ impl Registry {
         let bounds = || Arc::new(Buckets::new(Arc::new([])));
         let buckets = self.register(Shape::Histogram, key).into_buckets();
         Observations { buckets: buckets.unwrap_or_else(bounds) }
+    }
+
+    /// Adds what `count` returns to a gauge whenever it is read.
+    pub(crate) fn count(&self, key: &Key, count: Count) {
+        if let Some(level) = self.register(Shape::Gauge, key).into_level() {
+            level.count(count);
+        }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
