@@ -14,7 +14,7 @@ use kit_debug::{
 use serde_json::json;
 use std::{convert::Infallible, future::pending, time::Duration};
 use support::{Reply, get, request, send};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::{Service, service_fn};
 
 const BUILD: Build = Build::new("app", "1.2.3").commit(Some("c0ffee")).features(&["etcd"]);
@@ -228,7 +228,8 @@ async fn a_page_has_a_time() {
         (Debug::new().mount_guarded("/slow", "", slow()), 10),
     ] {
         let begun = Instant::now();
-        let reply = get(&port.into_router(), "/slow").await;
+        let port = port.into_router();
+        let reply = timeout(Duration::from_mins(1), get(&port, "/slow")).await.unwrap();
         assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(begun.elapsed().as_secs(), limit);
     }
