@@ -79,9 +79,10 @@ pub struct Secret<T>(T);
 /// value is left out, but that it is null, or true or false. The same holds for
 /// pairs, `["password", ..]`, and for objects of a `name` or `key` and a `value`.
 ///
-/// In other text the user of each URL is left out, and each `name=value`, of a query
-/// or between blanks, whose name is such a key. What has no name, it cannot know:
-/// make that a [`Secret`].
+/// In other text the user of each URL is left out, each `name=value`, of a query or
+/// between blanks, whose name is such a key, and all that follows such a name and a
+/// colon; and of a list of arguments what follows `--password`. What has no name, it
+/// cannot know: make that a [`Secret`].
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     also: Vec<String>,
@@ -176,7 +177,18 @@ impl Redactor {
             }
             Value::Array(items) => match &mut **items {
                 [Value::String(name), value] if self.is_secret(name) => hide(value),
-                items => items.iter_mut().for_each(|item| self.within(item, deeper)),
+                items => {
+                    let mut is_next = false;
+                    for item in items {
+                        if is_next {
+                            hide(item);
+                        } else {
+                            self.within(item, deeper);
+                        }
+                        // As in the arguments of a command: `--password`, and then it.
+                        is_next = !is_next && item.as_str().is_some_and(|flag| self.is_flag(flag));
+                    }
+                }
             },
             Value::Object(fields) => {
                 let named = ["name", "key", "Name", "Key"].into_iter();
@@ -195,6 +207,10 @@ impl Redactor {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    fn is_flag(&self, text: &str) -> bool {
+        text.starts_with('-') && !text.contains(['=', ' ']) && self.is_secret(text)
     }
 
     fn is_secret(&self, key: &str) -> bool {
@@ -233,8 +249,29 @@ impl Redactor {
             }
         }
         shown.push_str(rest);
-        let shown = self.query(&shown);
+        let shown = self.rest(self.query(&shown));
         (shown != text).then_some(shown)
+    }
+
+    /// As headers and files have it: `Authorization: ..`, `password = ..`,
+    /// `{"password": ..}`. Where such a value ends nobody knows, so the rest goes.
+    fn rest(&self, mut text: String) -> String {
+        let ends = text.match_indices([':', '=']).find_map(|(at, sign)| {
+            let name = text[..at].trim_end_matches([' ', '\t', '"', '\'']);
+            let of_name = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+            let begin = name.rfind(|letter| !of_name(letter)).map_or(0, |before| {
+                before + name[before..].chars().next().map_or(0, char::len_utf8)
+            });
+            let after = &text[at + sign.len()..];
+            let is_shown =
+                after.is_empty() || after.starts_with(REDACTED) || after.starts_with("//");
+            (!is_shown && self.is_secret(&name[begin..])).then_some(at + sign.len())
+        });
+        if let Some(ends) = ends {
+            text.truncate(ends);
+            text.push_str(REDACTED);
+        }
+        text
     }
 
     /// Also those of a line of pairs, as drivers of databases take: `password=..`.

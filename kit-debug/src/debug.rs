@@ -116,8 +116,8 @@ impl Debug {
         self
     }
 
-    /// Sets how long a page may take, 10 s by default; then the answer is 504. A
-    /// profile is as long as it is asked to be.
+    /// Sets how long a page may take until its reply begins, 10 s by default; then the
+    /// answer is 504. A profile is as long as it is asked to be.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self

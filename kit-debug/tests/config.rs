@@ -135,6 +135,34 @@ fn pairs_in_text_are_left_out_by_their_names() {
 }
 
 #[test]
+fn what_follows_such_a_name_is_left_out() {
+    for (text, shown) in [
+        ("Authorization: Bearer hunter2", "Authorization:[redacted]"),
+        ("X-Api-Key:hunter2", "X-Api-Key:[redacted]"),
+        ("password = hunter2", "password =[redacted]"),
+        ("user: a\npassword: hunter2\nhost: b", "user: a\npassword:[redacted]"),
+        (r#"{"user":"a","password": "hunter2"}"#, r#"{"user":"a","password":[redacted]"#),
+        ("é password: hunter2", "é password:[redacted]"),
+        ("password=[redacted]hunter2", "password=[redacted]"),
+    ] {
+        assert_eq!(redact(&json!(text)), json!(shown), "{text}");
+    }
+    for text in ["127.0.0.1:9110", "[::1]:9110", "a: b", "token://x", "key:", "info,hyper=warn"] {
+        assert_eq!(redact(&json!(text)), json!(text), "{text}");
+    }
+}
+
+#[test]
+fn arguments_after_their_flags_are_left_out() {
+    let args =
+        json!(["app", "--port", "1", "--db-password", "hunter2", "-v", "--token", "--token", "x"]);
+    let shown =
+        json!(["app", "--port", "1", "--db-password", REDACTED, "-v", "--token", REDACTED, "x"]);
+    assert_eq!(redact(&args), shown);
+    assert_eq!(redact(&json!(["--token", "hunter2"])), json!(["--token", REDACTED]));
+}
+
+#[test]
 fn keys_may_be_added_and_shown() {
     let redactor = Redactor::new().also(["Tenant"]).show(["token_file"]);
     let config = json!({ "tenant": "a", "TOKEN_FILE": "/run/token", "token": "hunter2" });

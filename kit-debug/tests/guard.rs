@@ -185,6 +185,8 @@ async fn a_name_that_points_here_is_not_this_host() {
         }
         assert_eq!(change(guard.clone(), "unix", &[("host", host)]).await, Err(Reason::Host));
     }
+    let empty = Guard::new().hosts([""]);
+    assert_eq!(change(empty, "127.0.0.1", &[("host", ":9100")]).await, Err(Reason::Host));
     let unknown = [("host", "debug.example")];
     assert_eq!(change(Guard::new(), "127.0.0.1", &unknown).await, Err(Reason::Host));
     let two = [("host", "127.0.0.1"), ("host", "evil.example")];

@@ -141,6 +141,8 @@ impl Guard {
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         let names = names.into_iter().map(|name| name.into().into_boxed_str());
+        // An empty one would be a host that is left out.
+        let names = names.filter(|name| !name.is_empty());
         self.hosts = self.hosts.iter().cloned().chain(names).collect();
         self
     }

@@ -25,9 +25,20 @@ const SECONDS: Range = Range { name: "seconds", allowed: 1..=60, default: 30 };
 /// falls in with.
 const FREQUENCY: Range = Range { name: "frequency", allowed: 1..=1000, default: 99 };
 
-/// Libraries amid whose own functions no stack is walked: a signal may find them
-/// holding the lock that the walk takes (pprof-rs's README).
-const NOT_WALKED: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
+/// Parts of the paths of libraries amid whose own functions no stack is walked: a
+/// signal may find them holding the lock that the walk takes (pprof-rs's README). Each
+/// is as long as it takes to be in no path of the program itself.
+const NOT_WALKED: [&str; 9] = [
+    "/ld-linux",
+    "/ld-musl",
+    "/ld64.so",
+    "/libc-",
+    "/libc.",
+    "/libgcc_s",
+    "/libpthread",
+    "/libunwind",
+    "vdso.so",
+];
 
 /// Profiles one at a time: there is one timer of CPU time in a process.
 #[derive(Debug, Clone)]
