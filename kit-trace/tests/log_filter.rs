@@ -214,8 +214,8 @@ impl Inspector for Seen {
     }
 
     fn gauge(&mut self, name: &str, _: &str, labels: &[(&str, &str)], value: f64) {
-        let labels: String =
-            labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        let labels =
+            labels.iter().fold(String::new(), |all, (name, value)| all + " " + name + "=" + value);
         self.0.insert(format!("{name}{labels}"), value);
     }
 }

@@ -54,7 +54,7 @@ mod futures_stream {
 struct Failed {
     kind: Kind,
     refused: bool,
-    source: Option<Box<Failed>>,
+    source: Option<Box<Self>>,
 }
 
 impl Failed {

@@ -116,7 +116,7 @@ fn formats_have_names() {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     let error = "JSON".parse::<Format>().unwrap_err();
-    assert_eq!(error.to_string(), "write pretty, logfmt or json");
+    assert_eq!(error.to_string(), "write logfmt or json, or pretty for a person");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_value_that_is_not_there_is_no_field() {
 }
 
 #[derive(Debug)]
-struct Failed(&'static str, Option<Box<Failed>>);
+struct Failed(&'static str, Option<Box<Self>>);
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -340,7 +340,7 @@ proptest! {
                     Format::Json => text.split("\"real\":").nth(1).unwrap().split([',', '}']).next(),
                     _ => Some(&*line["real"]),
                 };
-                prop_assert_eq!(at.unwrap().parse::<f64>().unwrap(), real);
+                prop_assert_eq!(at.unwrap().parse::<f64>().unwrap().to_bits(), real.to_bits());
             }
         }
     }

@@ -112,13 +112,16 @@ impl Filter {
     ///
     /// Fails if it is empty, longer than [`LONGEST`](Self::LONGEST), not ASCII, or no filter.
     pub fn new(filter: &str) -> Result<Self, BadFilter> {
-        let default = Named::new(filter)?;
-        Ok(Self(Arc::new(Inner {
+        Named::new(filter).map(Self::of)
+    }
+
+    fn of(default: Named) -> Self {
+        Self(Arc::new(Inner {
             active: ArcSwap::new(Arc::clone(&default.filter)),
             state: Mutex::new(State { default, temporary: None }),
             changed: Notify::new(),
             changes: AtomicU64::new(0),
-        })))
+        }))
     }
 
     /// Lets through what `filter` says from now on, which becomes the default; what
@@ -147,6 +150,7 @@ impl Filter {
     }
 
     /// Goes back to the default now, and says whether there was anything else.
+    #[expect(clippy::must_use_candidate, reason = "it is done either way")]
     pub fn reset(&self) -> bool {
         let temporary = self.state().temporary.is_some();
         if temporary {
@@ -169,6 +173,7 @@ impl Filter {
 
     /// Goes back to the default if it is time to; returns how long that still is,
     /// if anything else holds.
+    #[expect(clippy::must_use_candidate, reason = "it is done either way")]
     pub fn expire(&self) -> Option<Duration> {
         let now = Instant::now();
         let until = self.state().temporary.as_ref()?.1;

@@ -155,8 +155,7 @@ where
         let this = self.clone();
         let bodiless = *request.method() == Method::HEAD;
         Box::pin(async move {
-            let mut response =
-                this.answer(request).await.unwrap_or_else(|mistake| mistake.into_response());
+            let mut response = this.answer(request).await.unwrap_or_else(Mistake::into_response);
             let fresh = HeaderValue::from_static("no-store");
             response.headers_mut().insert(header::CACHE_CONTROL, fresh);
             if bodiless {

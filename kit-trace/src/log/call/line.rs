@@ -99,7 +99,7 @@ impl Line {
     /// Ends the call: well, or in a failure of a kind; `refused` if nothing ran.
     pub fn end(mut self, kind: Option<Kind>, refused: bool, fault: Option<&dyn Fault>) {
         if let Some(open) = self.open.take() {
-            let error = fault.map(|fault| report(fault));
+            let error = fault.map(report);
             open.write(kind, refused, error.as_deref());
         }
     }

@@ -28,7 +28,7 @@
 //! # async fn main() {
 //! let hello = ServiceBuilder::new()
 //!     .layer(LogLayer::new("greeting").of_request())
-//!     .service(service_fn(async |name: Request<&str>| Ok::<_, Expired>(name.into_message())));
+//!     .service(service_fn(async |name: Request<&'static str>| Ok::<_, Expired>(name.into_message())));
 //! // target=call message=call call=greeting outcome=OK duration_us=12
 //! assert_eq!(hello.oneshot(Request::new("Ada")).await.unwrap(), "Ada");
 //! # }

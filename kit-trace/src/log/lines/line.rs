@@ -169,10 +169,9 @@ impl<E: Encode> Fields<'_, E> {
         let name = name.strip_prefix("r#").unwrap_or(name);
         let prefix = match self.span {
             None if is_taken(name) => "field",
-            None => "",
             Some(span) if !E::JSON => span,
             Some(_) if name == "name" => "field",
-            Some(_) => "",
+            _ => "",
         };
         let mut whole = Vec::new();
         if !prefix.is_empty() {

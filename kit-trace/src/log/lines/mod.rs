@@ -144,7 +144,7 @@ impl FromStr for Format {
 
 impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write pretty, logfmt or json")
+        f.write_str("write logfmt or json, or pretty for a person")
     }
 }
 
@@ -385,9 +385,11 @@ impl<W> Lines<W> {
         let (line, sensitive, span) = (&mut line, &self.sensitive, Some(span));
         match self.format {
             Format::Logfmt => {
-                record(&mut Fields { line, encode: Logfmt, sensitive, span, odd: true })
+                record(&mut Fields { line, encode: Logfmt, sensitive, span, odd: true });
             }
-            Format::Json => record(&mut Fields { line, encode: Json, sensitive, span, odd: true }),
+            Format::Json => {
+                record(&mut Fields { line, encode: Json, sensitive, span, odd: true });
+            }
             Format::Pretty => {
                 record(&mut Fields { line, encode: self.pretty(), sensitive, span, odd: true });
             }

@@ -79,7 +79,8 @@ mod tests {
     fn at(unix: u64, micros: u32) -> String {
         let mut out = Vec::new();
         let now = UNIX_EPOCH + Duration::new(unix, micros * 1000);
-        Second::NONE.push(&mut out, now);
+        let mut second = Second::NONE;
+        second.push(&mut out, now);
         String::from_utf8(out).unwrap()
     }
 
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn what_was_before_1970_is_its_begin() {
         let mut out = Vec::new();
-        Second::NONE.push(&mut out, UNIX_EPOCH - Duration::from_secs(1));
+        let mut second = Second::NONE;
+        second.push(&mut out, UNIX_EPOCH - Duration::from_secs(1));
         assert_eq!(out, b"1970-01-01T00:00:00.000000Z");
     }
 
