@@ -44,12 +44,21 @@ impl<R: Recorder + Send + Sync + 'static> Records for R {
 
 impl Histogram {
     #[inline]
-    pub(crate) fn record(&self, value: f64, trace: Option<Trace>) {
-        match (self, trace) {
-            (Self::Ours(ours), None) => ours.record(value),
-            (Self::Ours(ours), Some(trace)) => ours.record_traced(value, trace),
-            (Self::Other(other), _) => other.record(value),
-            (Self::Many(many), _) => many.iter().for_each(|one| one.record(value, trace)),
+    pub(crate) fn record(&self, value: f64) {
+        match self {
+            Self::Ours(ours) => ours.record(value),
+            Self::Other(other) => other.record(value),
+            Self::Many(many) => many.iter().for_each(|one| one.record(value)),
+        }
+    }
+
+    /// Records a value with its trace, which few calls have.
+    #[cold]
+    pub(crate) fn record_traced(&self, value: f64, trace: Trace) {
+        match self {
+            Self::Ours(ours) => ours.record_traced(value, trace),
+            Self::Other(other) => other.record(value),
+            Self::Many(many) => many.iter().for_each(|one| one.record_traced(value, trace)),
         }
     }
 }

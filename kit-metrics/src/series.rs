@@ -94,7 +94,12 @@ impl Series {
                 recorder.observations(&key)
             })
         };
-        histogram.unwrap_or_else(rest).record(duration.as_secs_f64(), trace);
+        let histogram = histogram.unwrap_or_else(rest);
+        let seconds = duration.as_secs_f64();
+        match trace {
+            None => histogram.record(seconds),
+            Some(trace) => histogram.record_traced(seconds, trace),
+        }
     }
 
     fn keep(&self, place: Place) -> Option<Slot> {

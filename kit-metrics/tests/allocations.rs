@@ -4,7 +4,7 @@
 
 use allocation_counter::measure;
 use http::StatusCode;
-use kit_metrics::{GrpcServer, HttpServer, Kind, KindOf, Prometheus, RedLayer};
+use kit_metrics::{GrpcServer, HttpServer, Kind, KindOf, Prometheus, RedLayer, Trace};
 use std::{convert::Infallible, future::ready, time::Duration};
 use tokio_test::{assert_ready, task};
 use tower::{Layer, Service, service_fn};
@@ -54,6 +54,18 @@ fn a_recorded_request_allocates_nothing() {
         let call = http.begin("GET", None);
         call.end(Some(StatusCode::NOT_FOUND), Some(Kind::NotFound), Duration::from_millis(3));
         grpc.begin("greeter.v1.Greeter/Greeting").end(None, Duration::from_millis(3));
+    };
+    record();
+    let known = measure(|| (0..100).for_each(|_| record()));
+    assert_eq!(known.count_total, 0);
+}
+
+#[test]
+fn an_exemplar_allocates_nothing_once_its_series_has_one() {
+    let server = HttpServer::new(Prometheus::new());
+    let record = || {
+        let call = server.begin("GET", Some("/users/{id}")).trace(Trace::new([1; 16], [2; 8]));
+        call.end(Some(StatusCode::OK), None, Duration::from_millis(3));
     };
     record();
     let known = measure(|| (0..100).for_each(|_| record()));

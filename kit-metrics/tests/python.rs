@@ -1,4 +1,4 @@
-//! The pages, as the strict parsers of PyPI's prometheus-client read them.
+//! The pages, as the strict parsers of `prometheus-client` read them.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 

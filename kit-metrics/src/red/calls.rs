@@ -38,7 +38,8 @@ pub(super) struct Calls {
 pub struct Call {
     calls: Arc<Calls>,
     started: Instant,
-    trace: Option<Trace>,
+    // In a box: most calls have none, and all are moved.
+    trace: Option<Box<Trace>>,
     ended: bool,
 }
 
@@ -85,17 +86,18 @@ impl Measures {
         this
     }
 
+    #[inline]
     pub(super) fn begin(&self, trace: Option<Trace>) -> Call {
         let calls = Arc::clone(&self.calls);
         if let Some(in_flight) = &calls.in_flight {
             in_flight.increment(1.0);
         }
-        Call { calls, started: Instant::now(), trace, ended: false }
+        Call { calls, started: Instant::now(), trace: trace.map(Box::new), ended: false }
     }
 
     /// Counts a call that failed before it began.
     pub(super) fn refused(&self, kind: Option<Kind>) {
-        self.calls.series(kind).record(0.0, None);
+        self.calls.series(kind).record(0.0);
     }
 }
 
@@ -146,7 +148,11 @@ impl Call {
 
     fn record(&mut self, failure: Option<Kind>) {
         self.ended = true;
-        self.calls.series(failure).record(self.started.elapsed().as_secs_f64(), self.trace);
+        let (series, seconds) = (self.calls.series(failure), self.started.elapsed().as_secs_f64());
+        match self.trace.take() {
+            None => series.record(seconds),
+            Some(trace) => series.record_traced(seconds, *trace),
+        }
     }
 }
 

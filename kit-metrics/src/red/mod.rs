@@ -57,8 +57,9 @@
 //! Two reads of the clock and, into a [`Registry`](crate::Registry), four atomic
 //! operations: two keep what the call records into, which is what calls in
 //! flight are counted by, two record it. Another recorder is told twice of each
-//! call in flight. No lock, no allocation; the first failure of each kind
-//! registers its histogram.
+//! call in flight. No lock, and no allocation but for a call whose
+//! trace is an exemplar; the first failure of each kind registers its
+//! histogram.
 
 mod calls;
 pub mod future;
