@@ -26,6 +26,7 @@ pages! {
     "auth" Auth,
     "overload" Overload,
     "metrics" Metrics,
+    "debug-port" DebugPort,
     "discovery" Discovery,
     "running" Running,
     "conformance" Conformance,
