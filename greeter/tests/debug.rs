@@ -8,15 +8,20 @@ use greeter::{
     debug::{BUILD, Seen, Shows, router},
     entry,
     flags::{Command, Serve, parse},
+    hooks::watched,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kit_breaker::{Circuit, Limits};
 use kit_endpoint::Peer;
 use kit_metrics::Prometheus;
+use kit_serve::Listener;
 use serde_json::{Value, json};
-use std::{fs, net::SocketAddr};
-use tokio::sync::watch;
+use std::{fs, future::pending, io, net::SocketAddr};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream},
+    sync::watch,
+};
 use tower::ServiceExt;
 
 struct Fixture {
@@ -163,6 +168,46 @@ async fn the_parts_say_how_they_are() {
     let (_, _, metrics) = fixture.get("/metrics").await;
     assert!(metrics.contains("concurrency_limit"), "{metrics}");
     assert!(metrics.contains("debug_refusals_total"), "{metrics}");
+}
+
+/// Accepts one connection.
+struct One(Option<DuplexStream>);
+
+impl Listener for One {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        match self.0.take() {
+            Some(stream) => Ok((stream, Peer::Unix)),
+            None => pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_shows_its_connections_and_what_it_answers() {
+    let fixture = fixture();
+    let (mut near, far) = tokio::io::duplex(4096);
+    let never = axum::Router::new().fallback(|| pending::<()>());
+    let server = watched("http", kit_serve::serve(One(Some(far)), never), &fixture.seen);
+    let server = tokio::spawn(server.into_future());
+    near.write_all(b"GET /slow?token=hunter2 HTTP/1.1\r\nhost: greeter\r\n\r\n").await.unwrap();
+    let mut page = Value::Null;
+    while page["in_flight"] != 1 {
+        tokio::task::yield_now().await;
+        page = fixture.json("/debug/requests").await;
+    }
+    let request = &page["requests"][0];
+    for (field, value) in
+        [("server", "http"), ("method", "GET"), ("path", "/slow"), ("peer", "unix")]
+    {
+        assert_eq!(request[field], value, "{page}");
+    }
+    let state = fixture.json("/debug/state/connections").await;
+    let mut metrics = state["metrics"].as_array().unwrap().iter();
+    let open = metrics.find(|metric| metric["name"] == "serve_connections").unwrap();
+    assert_eq!(open["values"], json!([{ "labels": { "server": "http" }, "value": 1.0 }]));
+    server.abort();
 }
 
 #[tokio::test]
