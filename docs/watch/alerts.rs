@@ -318,6 +318,15 @@ pub(crate) const GROUPS: &[Group] = &[
                 todo: "Nothing is lost that can be told later; see whether that server is up.",
             },
             Alert {
+                name: "KitSpansDropped",
+                of: &["trace_spans_dropped_total"],
+                expr: "sum by (job, reason) (increase(trace_spans_dropped_total[10m])) > 0",
+                lasts: "10m",
+                severity: Ticket,
+                summary: "{{ $labels.job }} loses spans: {{ $labels.reason }}",
+                todo: "The collector is down, or takes less than is sampled. Traces have holes; nothing else does.",
+            },
+            Alert {
                 name: "KitLogLinesDropped",
                 of: &["log_queue_dropped_total"],
                 expr: "increase(log_queue_dropped_total[10m]) > 0",

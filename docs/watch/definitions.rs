@@ -20,7 +20,10 @@ use kit_metrics::{
 };
 use kit_sd::{Endpointer, Health, Instance, Instances, Keeper, Registrar};
 use kit_serve::Listener;
-use kit_trace::log::{Filter, Queue, Rate as LogRate, Sampling};
+use kit_trace::{
+    log::{Filter, Format, Lines, Queue, Rate as LogRate, Sampling},
+    otel::{Pipeline, Zipkin, resource},
+};
 use std::{
     collections::BTreeMap,
     convert::Infallible,
@@ -145,6 +148,10 @@ async fn components(registry: &Registry) {
     let (queue, writer) = Queue::new(io::sink(), 1024).expect("a thread");
     registry.collect(queue);
     drop(writer);
+    registry.collect(Lines::new(Format::Json, io::sink).counts());
+    let zipkin = Zipkin::new("http://127.0.0.1:9411").expect("an address");
+    let (tracing, _) = Pipeline::new(resource("a")).export(zipkin);
+    registry.collect(tracing);
     registry.collect(Push::new(Registry::new(), Nowhere).status());
 }
 
