@@ -1,6 +1,6 @@
 //! A debug port for any service: how the process is, for those who run it.
 //!
-//! [`Debug`] makes an [`axum::Router`], and so a `Service<http::Request<B>>`, of what
+//! [`struct@Debug`] makes an [`axum::Router`], and so a `Service<http::Request<B>>`, of what
 //! it is given. It knows no server, no metrics and no logging: what those offer as
 //! services is [mounted](Debug::mount).
 //!
