@@ -6,10 +6,12 @@
 //! tonic as their own examples write it, and ours, in the same profile, with
 //! the same allocator, around the same functions.
 
+pub mod by_hand;
 mod client;
 mod ids;
 pub mod layers;
 mod server;
+pub mod stack;
 mod waste;
 mod work;
 

@@ -19,6 +19,8 @@ mod log;
 mod program;
 mod requests;
 mod sd;
+mod spans;
+mod stack;
 
 use std::{error::Error, process::ExitCode};
 
@@ -44,11 +46,13 @@ fn main() -> Result<ExitCode, BoxError> {
     if wanted("requests") {
         rows.extend(requests::rows(only.as_deref())?);
     }
-    let parts: [(&str, fn() -> Result<Vec<Row>, BoxError>); 7] = [
+    let parts: [(&str, fn() -> Result<Vec<Row>, BoxError>); 9] = [
         ("layers", layers::rows),
         ("breakers", breakers::rows),
         ("limits", limits::rows),
         ("log", log::rows),
+        ("spans", spans::rows),
+        ("stack", stack::rows),
         ("sd", sd::rows),
         ("auth", auth::rows),
         ("leaks", leaks::rows),

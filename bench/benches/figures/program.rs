@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::{runtime::Runtime, sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
+use tonic::{metadata::MetadataValue, transport::Channel};
 
 /// glibc's allocator keeps what it has. Else it gives memory of 1 MiB back to the
 /// kernel and asks for it again, at each request or never, as its heap happens to
@@ -48,6 +48,11 @@ pub(crate) enum Job {
     Many,
     Gather,
     Chat,
+    /// One greeting, with a token, of a server that is told which layers it has.
+    Stack {
+        is_grpc: bool,
+        told: &'static str,
+    },
 }
 
 /// A program of one side, and what it is to waste for each request.
@@ -133,6 +138,7 @@ impl Job {
     fn for_server(self) -> String {
         match self {
             Self::Echo(_) => "echo".to_owned(),
+            Self::Stack { told, .. } => told.to_owned(),
             other => other.for_client(),
         }
     }
@@ -152,6 +158,17 @@ impl Job {
                     format!(
                         "GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
                          user-agent: {agent}\r\naccept: */*\r\naccept-encoding: gzip\r\n\r\n"
+                    )
+                };
+                (Asked::new(head, 0), r#"{"greeting":"Hello, Ada!"}"#.len())
+            }
+            Self::Stack { is_grpc: false, .. } => {
+                let token = kit_bench::stack::token()?;
+                let head = |agent: &str| {
+                    format!(
+                        "GET /greeting?name=Ada HTTP/1.1\r\nhost: localhost\r\n\
+                         user-agent: {agent}\r\naccept: */*\r\naccept-encoding: gzip\r\n\
+                         authorization: Bearer {token}\r\n\r\n"
                     )
                 };
                 (Asked::new(head, 0), r#"{"greeting":"Hello, Ada!"}"#.len())
@@ -471,6 +488,16 @@ async fn grpc(
                 rest()?;
                 let ask = GreetingRequest { name: "Ada".to_owned() };
                 greets(&client.greeting(ask).await?.into_inner().greeting)?;
+            }
+        }
+        Job::Stack { .. } => {
+            let token =
+                format!("Bearer {}", kit_bench::stack::token()?).parse::<MetadataValue<_>>()?;
+            for _ in 0..messages {
+                rest()?;
+                let mut ask = tonic::Request::new(ada(0));
+                ask.metadata_mut().insert("authorization", token.clone());
+                greets(&client.greet(ask).await?.into_inner().greeting)?;
             }
         }
         _ => {
