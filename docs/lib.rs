@@ -25,6 +25,7 @@ pages! {
     "layers" Layers,
     "auth" Auth,
     "overload" Overload,
+    "logging" Logging,
     "metrics" Metrics,
     "debug-port" DebugPort,
     "discovery" Discovery,
