@@ -95,7 +95,7 @@ impl Export for Nowhere {
 pub(crate) async fn all() -> Vec<Definition> {
     let metrics = Prometheus::new();
     calls(&metrics).await;
-    components(metrics.registry()).await;
+    components(metrics.registry());
     read(&metrics.render())
 }
 
@@ -113,9 +113,9 @@ async fn calls(metrics: &Prometheus) {
     GrpcClient::new(metrics.clone(), "a", 1).begin("a.B/C").end(Some(Kind::Internal), took);
 }
 
-async fn components(registry: &Registry) {
+fn components(registry: &Registry) {
     let limits = Limits::default().failure_rate(0.5).window(Window::Calls(100));
-    registry.collect(Circuit::new("a", limits.clone()));
+    registry.collect(Circuit::new("a", limits));
     let circuits: Circuits<String> = Circuits::new("a", limits);
     circuits.get("a");
     registry.collect(circuits);

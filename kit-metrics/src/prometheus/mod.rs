@@ -1,7 +1,7 @@
 //! The page that Prometheus scrapes.
 //!
 //! A [`Prometheus`] is a recorder of the `metrics` facade, a
-//! [`Registry`](crate::Registry) that can be read as a page: whatever registers
+//! [`Registry`] that can be read as a page: whatever registers
 //! metrics on it, they stand on the page that [`render`](Prometheus::render)
 //! makes. What registers none but knows something all the same, a breaker or
 //! an accept loop, is asked while the page is made, by
