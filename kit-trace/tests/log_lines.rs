@@ -319,6 +319,17 @@ fn what_is_not_text_to_a_terminal_or_a_reader_of_lines_is_escaped() {
     }
 }
 
+#[test]
+fn each_of_these_is_escaped_where_it_is_alone() {
+    for text in ["a\u{9b}31m", "a\u{85}", "a\u{2028}", "a\u{202e}b", "a\u{2066}b", "a\u{7f}", "a\0"]
+    {
+        for format in [Format::Logfmt, Format::Json, Format::Pretty] {
+            let line = self::text(format, || info!(text, "said"));
+            assert!(line.contains("\\u") && line.trim_end().is_ascii(), "{format}: {line:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_logged_comes_back(text: String, words in "[ -~]{0,24}", number: i64, real: f64) {
