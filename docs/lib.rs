@@ -26,6 +26,7 @@ pages! {
     "auth" Auth,
     "overload" Overload,
     "logging" Logging,
+    "tracing" Tracing,
     "metrics" Metrics,
     "debug-port" DebugPort,
     "discovery" Discovery,

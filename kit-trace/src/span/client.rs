@@ -8,7 +8,7 @@ use crate::{
     Ids, TraceContext, bridge,
     propagation::{Baggage, Propagate, W3c},
 };
-use http::{Request, Response};
+use http::{Request, Response, uri::Authority};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::{
@@ -52,6 +52,7 @@ pub struct Resent(pub u32);
 struct Options<P> {
     propagator: P,
     ids: Ids,
+    server: Option<Authority>,
     enabled: bool,
 }
 
@@ -78,7 +79,7 @@ impl ClientSpanLayer {
 
 impl Default for ClientSpanLayer {
     fn default() -> Self {
-        let options = Options { propagator: W3c, ids: Ids::new(), enabled: true };
+        let options = Options { propagator: W3c, ids: Ids::new(), server: None, enabled: true };
         Self { options: Arc::new(options), errors: Shown }
     }
 }
@@ -86,8 +87,8 @@ impl Default for ClientSpanLayer {
 impl<P: Clone, R> ClientSpanLayer<P, R> {
     /// Writes the context by `propagator`: [`W3c`] by default.
     pub fn propagator<Q: Propagate>(self, propagator: Q) -> ClientSpanLayer<Q, R> {
-        let Options { ids, enabled, .. } = Arc::unwrap_or_clone(self.options);
-        let options = Arc::new(Options { propagator, ids, enabled });
+        let Options { ids, server, enabled, .. } = Arc::unwrap_or_clone(self.options);
+        let options = Arc::new(Options { propagator, ids, server, enabled });
         ClientSpanLayer { options, errors: self.errors }
     }
 
@@ -95,6 +96,14 @@ impl<P: Clone, R> ClientSpanLayer<P, R> {
     #[must_use]
     pub fn ids(mut self, ids: Ids) -> Self {
         Arc::make_mut(&mut self.options).ids = ids;
+        self
+    }
+
+    /// Says who is called (`server.address`, `server.port`), where requests do not: a
+    /// channel of tonic adds it further inside.
+    #[must_use]
+    pub fn server(mut self, server: Authority) -> Self {
+        Arc::make_mut(&mut self.options).server = Some(server);
         self
     }
 
@@ -155,7 +164,8 @@ impl<P: Propagate> Options<P> {
         }
         let parent = request.extensions_mut().remove::<TraceContext>();
         let protocol = Protocol::of(request.headers());
-        let span = if self.enabled { open(request, protocol) } else { Span::none() };
+        let span =
+            if self.enabled { open(request, protocol, self.server.as_ref()) } else { Span::none() };
         if span.is_disabled() {
             if let Some(parent) = parent {
                 self.propagator.inject(&parent, request.headers_mut());
@@ -169,7 +179,7 @@ impl<P: Propagate> Options<P> {
     }
 }
 
-fn open<B>(request: &Request<B>, protocol: Protocol) -> Span {
+fn open<B>(request: &Request<B>, protocol: Protocol, server: Option<&Authority>) -> Span {
     let span = match protocol {
         Protocol::Http => http_span(request),
         Protocol::Grpc => grpc_span(request),
@@ -177,14 +187,15 @@ fn open<B>(request: &Request<B>, protocol: Protocol) -> Span {
     if span.is_disabled() {
         return span;
     }
-    if let Some(authority) = message::authority(request.uri(), request.headers()) {
+    let told = server.cloned();
+    if let Some(authority) = told.or_else(|| message::authority(request.uri(), request.headers())) {
         span.record("server.address", authority.host());
-        span.record("server.port", message::port(&authority, request.uri()));
+        span.record("server.port", i64::from(message::port(&authority, request.uri())));
     }
     if let Some(Resent(count)) = request.extensions().get::<Resent>()
         && *count > 0
     {
-        span.record("http.request.resend_count", count);
+        span.record("http.request.resend_count", i64::from(*count));
     }
     span
 }

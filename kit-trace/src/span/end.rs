@@ -35,7 +35,7 @@ impl Ongoing {
     pub(super) fn head(&mut self, status: StatusCode, headers: &HeaderMap, ends: bool) {
         match self.protocol {
             Protocol::Http => {
-                self.span.record("http.response.status_code", status.as_u16());
+                self.span.record("http.response.status_code", i64::from(status.as_u16()));
                 let worst = if self.client { 400 } else { 500 };
                 if status.as_u16() >= worst {
                     self.fail(status.as_str(), true);

@@ -27,7 +27,7 @@ use tracing::{Span, field::Empty};
 /// # async fn main() {
 /// let hello = ServiceBuilder::new()
 ///     .layer(SpanLayer::new("greeting"))
-///     .service(service_fn(async |name: Request<&str>| Ok::<_, kit_endpoint::Expired>(name.into_message())));
+///     .service(service_fn(async |name: Request<&'static str>| Ok::<_, kit_endpoint::Expired>(name.into_message())));
 /// assert_eq!(hello.oneshot(Request::new("Ada")).await.unwrap(), "Ada");
 /// # }
 /// ```

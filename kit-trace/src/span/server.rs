@@ -252,13 +252,13 @@ impl<P: Propagate> Options<P> {
         }
         if let Some(authority) = message::authority(uri, headers) {
             span.record("server.address", authority.host());
-            span.record("server.port", message::port(&authority, uri));
+            span.record("server.port", i64::from(message::port(&authority, uri)));
         }
         if let Some(Peer::Ip(addr)) = request.extensions().get::<Peer>() {
             let ip = tracing::field::display(addr.ip());
             span.record("client.address", &ip);
             span.record("network.peer.address", &ip);
-            span.record("network.peer.port", addr.port());
+            span.record("network.peer.port", i64::from(addr.port()));
         }
         if self.user_agent
             && let Some(agent) = headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok())
