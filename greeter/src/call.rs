@@ -4,6 +4,7 @@ use crate::{
     client::{self, Shows, Web, showing},
     endpoints::{Greeting, Hello},
     flags::{Call, Place, Shown, Target},
+    trace,
 };
 use http::{HeaderValue, StatusCode};
 use kit_auth::client::bearer;
@@ -15,14 +16,13 @@ use kit_transport_grpc as grpc;
 use kit_transport_http as web;
 use std::{error::Error, fs, iter::successors, path::PathBuf, time::Duration};
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tower::{
     BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn,
     util::{BoxCloneSyncService, MapRequest},
 };
 
 /// How long connecting to a greeter may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 /// The same where another greeter can be asked instead.
 const CONNECT_OR_NEXT: Duration = Duration::from_secs(1);
 
@@ -107,6 +107,7 @@ async fn greeter(
 ) -> Result<impl Service<Duration, Response = String, Error = BoxError> + Clone + use<>, BoxError> {
     let Call { target, name, token, timeout, .. } = flags.clone();
     let token = token.map(header).transpose()?;
+    let span = trace::client(&flags.trace);
     let shows = token.clone().map(Shows);
     let hello = move |time| {
         let deadline = Instant::now().checked_add(time);
@@ -119,21 +120,22 @@ async fn greeter(
     };
     let calls = match target {
         Target::Http(authority) => {
-            let web = showing(web::pool(CONNECT), token);
+            let web = showing(span.layer(web::pool(CONNECT)), token);
             Calls::new(service_fn(move |hello| {
                 let (web, authority) = (web.clone(), authority.clone());
                 async move { over_http(web, &authority, hello).await }
             }))
         }
         Target::Grpc(authority) => {
-            let channel = grpc::channel(&format!("grpc://{authority}"))?;
+            let span = span.server(authority.parse()?);
+            let channel = span.layer(grpc::channel(&format!("grpc://{authority}"))?);
             Calls::new(service_fn(move |hello| {
                 let (channel, authority) = (channel.clone(), authority.clone());
                 async move { over_grpc(channel, &authority, hello).await }
             }))
         }
         Target::Found { at, service } => {
-            let web = showing(web::pool(CONNECT_OR_NEXT), token);
+            let web = showing(span.layer(web::pool(CONNECT_OR_NEXT)), token);
             match at {
                 Place::Consul(addr) => {
                     let greeters = Instancer::new(Agent::new(&addr)?, service).passing(true);
@@ -200,8 +202,8 @@ pub async fn over_http<W: Web>(
 ///
 /// Fails as [`greet`] does, and with [`OtherPort`] if the greeting is not
 /// implemented there, which is also what a reply without gRPC comes to.
-pub async fn over_grpc(
-    channel: Channel,
+pub async fn over_grpc<C: client::Grpc>(
+    channel: C,
     authority: &str,
     hello: Request<Hello>,
 ) -> Result<String, BoxError> {

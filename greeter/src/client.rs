@@ -15,7 +15,7 @@ use kit_transport_grpc as grpc;
 use kit_transport_http::{self as web, json, query};
 use std::{convert::Infallible, error::Error, fmt, time::Duration};
 use tokio::time::timeout;
-use tonic::transport::Channel;
+use tonic::client::GrpcService;
 use tower::{BoxError, Service, util::MapRequest};
 
 const ATTEMPTS: u32 = 3;
@@ -42,6 +42,19 @@ pub trait Web:
 {
     /// The body of a reply.
     type Body: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
+/// What sends requests over gRPC: tonic's channel, with layers or without.
+pub trait Grpc:
+    GrpcService<
+        tonic::body::Body,
+        ResponseBody: Body<Error: Into<BoxError>> + Send + 'static,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
 }
 
 /// Returns the greeting of the greeter at `authority` (`HOST:PORT`), over
@@ -77,9 +90,9 @@ pub fn showing<W: Web>(web: W, token: Option<HeaderValue>) -> impl Web + use<W> 
 
 /// Returns the greeting of the greeter behind `channel`, over gRPC.
 #[must_use]
-pub fn grpc(
-    channel: Channel,
-) -> impl Endpoint<Hello, Response = Greeting, Error = grpc::CallError> {
+pub fn grpc<C: Grpc>(
+    channel: C,
+) -> impl Endpoint<Hello, Response = Greeting, Error = grpc::CallError> + use<C> {
     let encode = |Hello { name }: Hello| Ok::<_, Infallible>(GreetingRequest { name });
     let decode =
         |reply: GreetingResponse| Ok::<_, Infallible>(Greeting { greeting: reply.greeting });
@@ -131,6 +144,20 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     type Body = B;
+}
+
+// ===== impl Grpc =====
+
+impl<S> Grpc for S where
+    S: GrpcService<
+            tonic::body::Body,
+            ResponseBody: Body<Error: Into<BoxError>> + Send + 'static,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
 }
 
 // ===== impl NotFound =====

@@ -6,6 +6,8 @@ use kit_debug::{Build, Debug, InFlight, States, config::Redactor};
 use kit_endpoint::Inspect;
 use kit_metrics::Prometheus;
 use kit_serve::Handle;
+use kit_trace::log::{Filter, LogService};
+use kit_trace::otel::Tracing;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -43,6 +45,7 @@ pub struct Seen {
     pub metrics: Prometheus,
     states: States,
     servers: Arc<Mutex<Vec<(&'static str, Handle)>>>,
+    log: Option<Filter>,
 }
 
 /// Serves probes, metrics and all that [`kit_debug`] has; returns also what takes
@@ -70,6 +73,14 @@ pub fn router(
         .runtime(&tokio::runtime::Handle::current())
         .pprof()
         .mount_open("/metrics", "Metrics, as Prometheus reads them", seen.metrics.service());
+    if let Some(filter) = seen.log.clone() {
+        let service = LogService::new(filter);
+        port = port.mount(
+            "/debug/log",
+            "What is logged; PUT sets `filter` and `for_seconds`",
+            service,
+        );
+    }
     // Text by text is JSON, whatever it says.
     if let Ok(config) = Redactor::new().show(PATHS).redact(&flags.said) {
         port = port.config(config);
@@ -100,6 +111,23 @@ impl Shows for Seen {
 // ===== impl Seen =====
 
 impl Seen {
+    /// Shows what is logged, and lets it be changed, if that may be.
+    #[must_use]
+    pub fn log(mut self, filter: Option<&Filter>) -> Self {
+        if let Some(filter) = filter {
+            self.show("log", filter.clone());
+        }
+        self.log = filter.cloned();
+        self
+    }
+
+    /// Shows what became of spans, if they are sent.
+    #[must_use]
+    pub fn traces(self, traces: Option<&Tracing>) -> Self {
+        traces.into_iter().for_each(|traces| self.show("traces", traces.clone()));
+        self
+    }
+
     fn in_flight(&self) -> Vec<InFlight> {
         let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let of = |(name, server): (&str, Handle)| {

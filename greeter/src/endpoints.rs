@@ -1,6 +1,6 @@
 //! The service as endpoints, each with the layers around it.
 
-use crate::{entry::Entry, service};
+use crate::{entry::Entry, service, upstream::Unanswered};
 use kit_auth::Denied;
 use kit_breaker::{BreakerLayer, Circuit, Open};
 use kit_endpoint::{
@@ -74,6 +74,9 @@ pub enum Error {
     /// The circuit is open.
     #[error(transparent)]
     Open(#[from] Open),
+    /// The greeter upstream has none.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     /// The deadline passed.
     #[error(transparent)]
     Expired(#[from] Expired),
@@ -114,14 +117,12 @@ where
         let healthy = *ready.borrow() && well.health();
         async move { Ok(Health { healthy }) }
     });
+    let upstream = entry.upstream();
     // What each greeting passes, also those of streams: amid one, too, a panic
     // is a fault, and a circuit that opens ends it.
     let greet = ServiceBuilder::new()
         .layer((BreakerLayer::shared(circuit), CatchPanicLayer::new()))
-        .service_fn(move |hello: Request<Hello>| {
-            let greeting = service.greeting(&hello.message().name);
-            async move { Ok::<_, Error>(Greeting { greeting: greeting? }) }
-        });
+        .service_fn(move |hello| upstream.greeting(hello, &|name| service.greeting(name)));
     let greeting = (red("greeting"), deadline.clone(), entry.clone()).layer(greet.clone());
     let each = move |hello: Result<Hello, Error>| {
         let greet = greet.clone();
@@ -178,6 +179,7 @@ impl Fault for Error {
             Self::RateLimited(fact) => fact,
             Self::ConcurrencyLimited(fact) => fact,
             Self::Open(fact) => fact,
+            Self::Unanswered(fact) => fact,
             Self::Expired(fact) => fact,
             Self::Panicked(fact) => fact,
             Self::Unreadable(fault) => &**fault,

@@ -8,7 +8,8 @@ use crate::{
     auth::{Caller, Callers, Gate},
     debug::Shows,
     flags::{Concurrency, Serve},
-    log,
+    log, trace,
+    upstream::{self, Upstream},
 };
 use kit_auth::AuthLayer;
 use kit_breaker::{Circuit, Limits};
@@ -17,10 +18,11 @@ use kit_limit::{
     concurrency::{ByCriticality, ConcurrencyLimitLayer, Fixed, Gradient2, Limiter},
     rate::{By, KeyOf, KeyedRateLimit, RateLimitLayer},
 };
+use kit_trace::ServerSpanLayer;
 use kit_transport::Propagation;
 use std::net::IpAddr;
 use tower::{
-    Layer,
+    BoxError, Layer,
     layer::util::Identity,
     util::{Either, option_layer},
 };
@@ -35,7 +37,11 @@ const NAMELESS: u8 = 0xFF;
 /// often they do, and then by how many are let in already. By default it lets
 /// everything in.
 #[derive(Debug, Clone)]
-pub struct Entry(Layers);
+pub struct Entry {
+    layers: Layers,
+    upstream: Upstream,
+    spans: ServerSpanLayer,
+}
 
 type Layers = (
     Optional<AuthLayer<Callers>>,
@@ -50,8 +56,15 @@ type Optional<L> = Either<L, Identity>;
 pub struct Asker;
 
 /// Makes what the flags say, and shows it.
-#[must_use]
-pub fn open(flags: &Serve, gate: &Gate, seen: &impl Shows) -> (Entry, Circuit) {
+///
+/// # Errors
+///
+/// Fails if the greeter upstream has no address.
+///
+/// # Panics
+///
+/// Panics outside of a runtime, if there is one upstream.
+pub fn open(flags: &Serve, gate: &Gate, seen: &impl Shows) -> Result<(Entry, Circuit), BoxError> {
     let rate = flags.rate_limit.map(|rate| KeyedRateLimit::new("per-caller", rate, CALLERS));
     let limiter = flags.concurrency_limit.map(|limit| match limit {
         Concurrency::Adaptive => Limiter::new("greeting", Gradient2::default()),
@@ -63,7 +76,10 @@ pub fn open(flags: &Serve, gate: &Gate, seen: &impl Shows) -> (Entry, Circuit) {
     rate.iter().cloned().for_each(|rate| seen.show("limits", rate));
     limiter.iter().cloned().for_each(|limiter| seen.show("limits", limiter));
     seen.show("breakers", circuit.clone());
-    (Entry::new(gate.layer(), rate, limiter), circuit)
+    let upstream = upstream::open(flags.upstream.as_ref(), &flags.trace)?;
+    let spans = trace::server(&flags.trace);
+    let entry = Entry { upstream, spans, ..Entry::new(gate.layer(), rate, limiter) };
+    Ok((entry, circuit))
 }
 
 // ===== impl Entry =====
@@ -80,13 +96,27 @@ impl Entry {
         let rate = rate.map(|rate| RateLimitLayer::by(rate, Asker));
         let limiter = limiter.map(ConcurrencyLimitLayer::shared);
         let limiter = limiter.map(ConcurrencyLimitLayer::by_criticality);
-        Self((option_layer(auth), option_layer(rate), option_layer(limiter)))
+        let layers = (option_layer(auth), option_layer(rate), option_layer(limiter));
+        let spans = ServerSpanLayer::new().enabled(false);
+        Self { layers, upstream: Upstream::default(), spans }
+    }
+
+    /// Returns who is asked for what gets in.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        self.upstream.clone()
+    }
+
+    /// Returns what opens a span for each request.
+    #[must_use]
+    pub fn spans(&self) -> ServerSpanLayer {
+        self.spans.clone()
     }
 
     /// Returns what reads how critical a request is, if that makes a difference.
     #[must_use]
     pub fn hook(&self) -> Option<Propagation> {
-        let (.., limiter) = &self.0;
+        let (.., limiter) = &self.layers;
         matches!(limiter, Either::Left(_)).then(Propagation::new)
     }
 }
@@ -101,7 +131,7 @@ impl<S> Layer<S> for Entry {
     type Service = <Layers as Layer<S>>::Service;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.0.layer(inner)
+        self.layers.layer(inner)
     }
 }
 

@@ -8,9 +8,11 @@ use crate::{
     tls,
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
-use kit_metrics::{GrpcServer, HttpServer, Prometheus};
+use http::Extensions;
+use kit_metrics::{GrpcServer, HttpServer, Prometheus, Trace};
 use kit_sd::Registration;
 use kit_serve::{Server, tls::Certificates};
+use kit_trace::{TraceContext, hook::SpanHook};
 use kit_transport::{Hook, Report, RequestIds};
 use std::future::{Ready, ready};
 use tower::BoxError;
@@ -25,7 +27,8 @@ pub fn http(
     entry: &Entry,
 ) -> impl Hook<Observer: Send> + Send + Sync + use<> {
     let asked = (gate.hook(), entry.hook());
-    (RequestIds, (HttpServer::new(metrics.clone()), (AccessLog, asked)))
+    let measured = HttpServer::new(metrics.clone()).exemplars(example);
+    (RequestIds, (SpanHook, (measured, (AccessLog, asked))))
 }
 
 /// Returns what gives each request over gRPC its id, measures it and logs it,
@@ -41,7 +44,14 @@ pub fn grpc(
 ) -> impl Hook<Observer: Send> + Send + Sync + use<> {
     let asked = (gate.hook(), entry.hook());
     let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
-    (RequestIds, (GrpcServer::new(metrics.clone()).methods(methods), (AccessLog, asked)))
+    let measured = GrpcServer::new(metrics.clone()).methods(methods).exemplars(example);
+    (RequestIds, (SpanHook, (measured, (AccessLog, asked))))
+}
+
+/// Finds the trace of a request, if it is sampled, for the metrics' exemplars.
+fn example(extensions: &Extensions) -> Option<Trace> {
+    let context = extensions.get::<TraceContext>().filter(|context| context.sampled())?;
+    Trace::new(context.trace_id().to_bytes(), context.span_id().to_bytes())
 }
 
 /// Names `server`, shows it, and has its incidents logged.

@@ -3,8 +3,8 @@
 //! Read `service` for what it does, `endpoints` for what surrounds it,
 //! `transport` for what carries it, `discovery` for where it is found, and
 //! `serve` for how it lives and ends. `flags`, `listen`, `tls`, `auth`, `entry`,
-//! `hooks`, `log`, `cors` and `debug` are the parts of a program that any service
-//! would have; `client` and `call` ask a greeter, and `token` makes what it asks for.
+//! `hooks`, `log`, `trace`, `cors` and `debug` are the parts of a program that any service
+//! would have; `client` and `call` ask a greeter (`upstream`: in place of the service), and `token` makes what it asks for.
 
 pub mod auth;
 pub mod call;
@@ -23,7 +23,9 @@ pub mod serve;
 pub mod service;
 pub mod tls;
 pub mod token;
+pub mod trace;
 pub mod transport;
+pub mod upstream;
 pub mod watch;
 
 /// What is generated from `proto/greeter/v1/greeter.proto`, by

@@ -6,12 +6,14 @@
 use crate::{
     auth::Gate,
     flags::{At, Listen, Place, Serve},
+    log::Filter,
     registry::Registry,
 };
 use kit_serve::{
     Inherited, Listener, Sockets,
     tls::{Certificates, Tls},
 };
+use kit_trace::otel::Tracing;
 use kit_transport::Report;
 use std::{
     fmt, io,
@@ -43,6 +45,10 @@ pub struct Ports<L = Inherited<TcpListener>, D = L> {
     pub certificates: Option<Certificates>,
     /// Who comes in there.
     pub gate: Gate,
+    /// What records spans, if they are sent.
+    pub traces: Option<Tracing>,
+    /// What is logged, if that may be changed.
+    pub log: Option<Filter>,
 }
 
 /// Where the ports listen; prints a line for each.
@@ -113,8 +119,9 @@ impl<L> Ports<L> {
             (Ok((http_addr, http)), Ok((grpc_addr, grpc)), Ok((debug_addr, debug))) => {
                 let addresses =
                     Addresses { http: http_addr, grpc: grpc_addr, debug: debug_addr, tls: false };
-                let (certificates, gate) = (None, Gate::default());
-                Ok(Self { http, grpc, debug, addresses, certificates, gate })
+                let (certificates, gate, traces) = (None, Gate::default(), None);
+                let log = None;
+                Ok(Self { http, grpc, debug, addresses, certificates, gate, traces, log })
             }
             (http, grpc, debug) => {
                 let taken = [http.err(), grpc.err(), debug.err()];
@@ -154,7 +161,7 @@ impl<L, D> Ports<L, D> {
     /// Lets HTTP and gRPC speak TLS.
     pub fn tls(self, certificates: Certificates) -> Ports<Tls<L>, D> {
         let tls = |listener| Tls::new(listener, certificates.clone());
-        let Self { http, grpc, debug, addresses, gate, .. } = self;
+        let Self { http, grpc, debug, addresses, gate, traces, log, .. } = self;
         Ports {
             http: tls(http),
             grpc: tls(grpc),
@@ -162,6 +169,8 @@ impl<L, D> Ports<L, D> {
             addresses: Addresses { tls: true, ..addresses },
             certificates: Some(certificates),
             gate,
+            traces,
+            log,
         }
     }
 }

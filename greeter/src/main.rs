@@ -4,9 +4,11 @@ use greeter::{
     auth, call,
     flags::{self, Command, Place, Serve, Source},
     listen::{self, Addresses, Ports},
-    log,
+    log::{self, Filter, Format},
     registry::{Consul, Registry},
-    serve, tls, token, watch,
+    serve, tls, token,
+    trace::{self, Sending},
+    watch,
 };
 use kit_run::{Group, Signals};
 use kit_sd::{
@@ -30,14 +32,29 @@ const FAILED: u8 = 1;
 /// The flags or the environment are wrong.
 const USAGE: u8 = 2;
 
+/// What `greeter call` is called in a trace.
+const CALLER: &str = "greeter-call";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut passed = Sockets::from_env();
     let done = match flags::parse(env::args_os().skip(1), |name| env::var_os(name)) {
         Ok(Command::Print(text)) => say(&text),
         Ok(Command::Serve(flags)) => {
-            log::install(&flags.log, flags.log_format);
-            open(&flags, &mut passed).await
+            let filter = Filter::new(&flags.log);
+            let installed = filter.map_err(BoxError::from).and_then(|filter| {
+                let format = flags.log_format;
+                let sending = trace::install(&flags.trace, &flags.service, Some(&filter), format)?;
+                Ok((filter, sending))
+            });
+            match installed {
+                Ok((filter, sending)) => {
+                    let served = open(&flags, &mut passed, filter, sending.as_ref()).await;
+                    end(sending).await;
+                    served
+                }
+                Err(error) => Err(error),
+            }
         }
         Ok(Command::Watch(flags)) => watch(flags).await,
         Ok(Command::Token(flags)) => match token::make(&flags) {
@@ -54,7 +71,16 @@ async fn main() -> ExitCode {
                     Ok(())
                 }
             };
-            match call::call(flags, tell).await {
+            // Nothing is logged: what a call comes to is told.
+            let called = match trace::install(&flags.trace, CALLER, None, Format::Logfmt) {
+                Ok(sending) => {
+                    let called = call::call(flags, tell).await;
+                    end(sending).await;
+                    called
+                }
+                Err(error) => Err(error),
+            };
+            match called {
                 Ok(()) if failed => return ExitCode::from(FAILED),
                 done => done,
             }
@@ -74,13 +100,27 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Sends the spans that are left.
+async fn end(sending: Option<Sending>) {
+    if let Some(sending) = sending {
+        sending.end().await;
+    }
+}
+
 /// Opens what serving needs of the system, and serves.
-async fn open(flags: &Serve, passed: &mut Sockets) -> Result<(), BoxError> {
+async fn open(
+    flags: &Serve,
+    passed: &mut Sockets,
+    filter: Filter,
+    sending: Option<&Sending>,
+) -> Result<(), BoxError> {
     // It reloads where there is something to, and dies of it nowhere.
     let signals = kit_run::signals()?.and_hangup()?;
     let certificates = flags.tls.as_ref().map(tls::load).transpose()?;
     let gate = auth::open(flags).await?;
-    let ports = Ports { gate, ..Ports::bind(flags, passed).await? };
+    let traces = sending.map(Sending::tracing);
+    let log = Some(filter);
+    let ports = Ports { gate, traces, log, ..Ports::bind(flags, passed).await? };
     for socket in passed.left() {
         tracing::warn!(socket, "nobody accepts who comes to this socket: pass fd:N to a flag");
     }

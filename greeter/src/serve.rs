@@ -41,24 +41,22 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
     signals: Signals,
     say: impl FnOnce(Addresses) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
-    let (ready, readiness) = watch::channel(false);
-    let seen = debug::Seen::default();
-    let metrics = seen.metrics.clone();
-    let (entry, circuit) = entry::open(flags, &ports.gate, &seen);
+    let (ready, up) = watch::channel(false);
+    let seen = debug::Seen::default().log(ports.log.as_ref()).traces(ports.traces.as_ref());
+    let (entry, circuit) = entry::open(flags, &ports.gate, &seen)?;
     let service = Logging(Greeter, log::calls());
-    let endpoints = endpoints(service, readiness.clone(), circuit, metrics.clone(), entry.clone());
-    let web = http::router(endpoints.clone(), &hooks::http(&metrics, &ports.gate, &entry));
-    let routes = grpc::routes(endpoints, readiness.clone())?;
-    let routes = GrpcLayer::new().hook(hooks::grpc(&metrics, &ports.gate, &entry)).layer(routes);
+    let endpoints = endpoints(service, up.clone(), circuit, seen.metrics.clone(), entry.clone());
+    let web = http::router(endpoints.clone(), &hooks::http(&seen.metrics, &ports.gate, &entry));
+    let routes = grpc::routes(endpoints, up.clone())?;
+    let rpc = GrpcLayer::new().hook(hooks::grpc(&seen.metrics, &ports.gate, &entry)).layer(routes);
 
     ports.gate.check(&seen)?;
-    let numbers = ports.addresses.numbers();
-    let names = at.map(|at| discovery::register(&at, numbers, &readiness)).transpose()?;
-    let (shown, settled) = registry::shown(flags.ready_when, &readiness, names.as_ref());
+    let kept = at.map(|at| discovery::register(&at, ports.addresses.numbers(), &up)).transpose()?;
+    let (shown, settled) = registry::shown(flags.ready_when, &up, kept.as_ref());
     let (page, starts) = debug::router(flags, &ports.gate, &seen, shown.clone());
 
-    let http = watched("http", kit_serve::serve(ports.http, web), &seen);
-    let grpc = watched("grpc", kit_serve::serve(ports.grpc, routes), &seen);
+    let http = watched("http", kit_serve::serve(ports.http, entry.spans().layer(web)), &seen);
+    let grpc = watched("grpc", kit_serve::serve(ports.grpc, entry.spans().layer(rpc)), &seen);
     let debug = watched("debug", kit_serve::serve(ports.debug, page), &seen);
     let [of_http, of_grpc, of_debug] = [http.handle(), grpc.handle(), debug.handle()];
 
@@ -70,9 +68,10 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
         .actor("http", http.into_future())
         .actor("grpc", grpc.into_future())
         .actor("debug", debug.into_future())
-        .background("registry", hooks::registered(names.as_ref(), &seen))
+        .background("registry", hooks::registered(kept.as_ref(), &seen))
         .background("readiness", settled)
         .background("start", starts)
+        .background("log", log::expiring(ports.log))
         .on_reload(hooks::reload(ports.certificates.clone(), &ports.gate))
         .background("certificates", tls::renewed(ports.certificates))
         .background("callers", ports.gate.renewed())
@@ -80,7 +79,7 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
         .signals(signals)
         .limit(delay + drain + DEREGISTER + 3 * SECOND)
         .on_shutdown("readiness off", SECOND, async move { _ = ready.send(false) })
-        .on_shutdown("deregister", DEREGISTER, discovery::deregister(names))
+        .on_shutdown("deregister", DEREGISTER, discovery::deregister(kept))
         .on_shutdown("drain delay", delay + SECOND, async move { sleep(delay).await })
         .on_shutdown("drain", drain + SECOND, drain_all([of_http, of_grpc], drain))
         .on_shutdown("debug off", SECOND, async move { of_debug.drain_within(SECOND / 2).await })

@@ -16,6 +16,7 @@ use kit_breaker::{Circuit, Limits};
 use kit_endpoint::Peer;
 use kit_metrics::Prometheus;
 use kit_serve::Listener;
+use kit_trace::log::Filter;
 use serde_json::{Value, json};
 use std::{fs, future::pending, io, net::SocketAddr};
 use tokio::{
@@ -278,6 +279,33 @@ async fn without_a_token_only_who_is_on_this_machine_changes_something() {
     *put.method_mut() = Method::PUT;
     *put.uri_mut() = "/metrics".parse().unwrap();
     assert_eq!(fixture.ask(put).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn the_log_is_shown_to_readers_and_changed_from_this_machine() {
+    let filter = Filter::new("info").unwrap();
+    let fixture = Fixture { seen: Seen::default().log(Some(&filter)), ..fixture() };
+    let ask = async |method: Method, peer: [u8; 4], origin: &str| {
+        let request = Request::builder().method(method).uri("/debug/log");
+        let request = request.header("host", "127.0.0.1:9100").header("origin", origin);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let request = request.extension(Peer::from(SocketAddr::from((peer, 4000))));
+        fixture.ask(request.body(Body::from("filter=debug")).unwrap()).await
+    };
+    let own = "http://127.0.0.1:9100";
+    let (status, _, body) = ask(Method::GET, [10, 0, 0, 1], own).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains(r#""filter":"info""#), "{body}");
+    for (peer, origin) in [([10, 0, 0, 1], own), ([127, 0, 0, 1], "http://evil.example")] {
+        for method in [Method::PUT, Method::POST, Method::DELETE] {
+            assert_eq!(ask(method, peer, origin).await.0, StatusCode::FORBIDDEN);
+        }
+    }
+    let (_, _, body) = ask(Method::GET, [10, 0, 0, 1], own).await;
+    assert!(body.contains(r#""filter":"info""#), "{body}");
+    let (status, _, body) = ask(Method::PUT, [127, 0, 0, 1], own).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body.contains(r#""filter":"debug""#), "{body}");
 }
 
 #[tokio::test]

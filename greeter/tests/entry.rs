@@ -111,7 +111,7 @@ async fn flagged<A: AsRef<str>>(args: &[A]) -> Fixture {
     let flags = flags(args);
     let gate = auth::open(&flags).await.unwrap();
     let metrics = Prometheus::new();
-    let (entry, circuit) = entry::open(&flags, &gate, &metrics);
+    let (entry, circuit) = entry::open(&flags, &gate, &metrics).unwrap();
     serving(gate, metrics, &entry, circuit)
 }
 
@@ -461,7 +461,7 @@ fn how_critical_a_request_is_is_read_only_where_it_makes_a_difference() {
     for (args, expected) in
         [(&[][..], None), (&["--concurrency-limit=9"], Some(Criticality::Sheddable))]
     {
-        let (entry, _) = entry::open(&flags(args), &gate, &metrics);
+        let (entry, _) = entry::open(&flags(args), &gate, &metrics).unwrap();
         let mut read = http::Extensions::new();
         let call = Call::new(Protocol::Http, "GET", &headers);
         drop(hooks::http(&metrics, &gate, &entry).before(&call, &mut read));

@@ -4,8 +4,8 @@
 
 use greeter::{
     flags::{
-        At, Call, Command, Concurrency, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Said, Serve,
-        Shown, Source, Target, Tls, Token, Watch, parse,
+        At, Call, Command, Concurrency, Jwks, Jwt, Listen, Mistakes, Place, ReadyWhen, Said,
+        Sample, Serve, Shown, Source, Target, Tls, Token, Trace, Traces, Trusted, Watch, parse,
     },
     log::Format,
 };
@@ -13,7 +13,7 @@ use kit_limit::rate::Rate;
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 25] = [
+const ENVIRONMENT: [(&str, &str); 29] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
@@ -36,6 +36,10 @@ const ENVIRONMENT: [(&str, &str); 25] = [
     ("GREETER_READY_WHEN", "registered"),
     ("GREETER_DRAIN_DELAY", "2s"),
     ("GREETER_DRAIN_TIMEOUT", "3s"),
+    ("GREETER_UPSTREAM", "grpc://other:9120"),
+    ("GREETER_TRACE_OTLP", "grpc://collector:4317"),
+    ("GREETER_TRACE_SAMPLE", "0.25"),
+    ("GREETER_TRACE_TRUST", "local"),
     ("GREETER_LOG", "warn"),
     ("GREETER_LOG_FORMAT", "json"),
     ("GREETER_TIMEOUT", "4s"),
@@ -109,6 +113,11 @@ fn consul(addr: &str) -> Option<Place> {
     Some(Place::Consul(addr.to_owned()))
 }
 
+/// What becomes of traces unless more is said.
+fn traces() -> Trace {
+    Trace { otlp: None, sample: Sample::Millionths(1_000_000), trust: Trusted::All }
+}
+
 // ===== serve =====
 
 #[test]
@@ -132,6 +141,8 @@ fn without_flags_it_serves_where_the_article_does() {
         ready_when: ReadyWhen::Serving,
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(20),
+        upstream: None,
+        trace: traces(),
         log: "info".to_owned(),
         log_format: Format::Logfmt,
         said: Said::default(),
@@ -165,6 +176,12 @@ fn all() -> Serve {
         ready_when: ReadyWhen::Registered,
         drain_delay: Duration::from_secs(2),
         drain_timeout: Duration::from_secs(3),
+        upstream: Some(Target::Grpc("other:9120".to_owned())),
+        trace: Trace {
+            otlp: Some(Traces::Grpc("http://collector:4317".to_owned())),
+            sample: Sample::Millionths(250_000),
+            trust: Trusted::Local,
+        },
         log: "warn".to_owned(),
         log_format: Format::Json,
         said: Said::default(),
@@ -631,6 +648,7 @@ fn call_takes_where_and_whom() {
                 count: 1,
                 rate_limit: None,
                 breaker_failures: 5,
+                trace: traces(),
             },
             "{line}"
         );
@@ -919,4 +937,48 @@ proptest::proptest! {
     ) {
         let _ = parse(args, |_| variable.clone().map(Into::into));
     }
+}
+
+// ===== traces =====
+
+#[test]
+fn a_collector_is_reached_over_grpc_or_http() {
+    let otlp = |value| serve(&format!("--trace-otlp {value}")).trace.otlp.unwrap();
+    assert_eq!(otlp("grpc://there:4317"), Traces::Grpc("http://there:4317".to_owned()));
+    assert_eq!(otlp("http://there:4318"), Traces::Http("http://there:4318".to_owned()));
+    assert_eq!(otlp("https://there/mine"), Traces::Http("https://there/mine".to_owned()));
+    for wrong in ["there:4317", "ftp://there", "grpc://", "http://ada@there"] {
+        let said = read(&format!("--trace-otlp {wrong}")).unwrap_err().to_string();
+        assert!(said.contains("--trace-otlp") && said.contains("write grpc://HOST:4317"), "{said}");
+    }
+}
+
+#[test]
+fn a_sample_is_a_share_or_a_rate() {
+    let sample = |value| serve(&format!("--trace-sample {value}")).trace.sample;
+    for (value, share) in
+        [("0", 0), ("1", 1_000_000), ("1.0", 1_000_000), ("0.01", 10_000), ("0.000001", 1)]
+    {
+        assert_eq!(sample(value), Sample::Millionths(share), "{value}");
+    }
+    assert_eq!(sample("10/s"), Sample::PerSecond(10));
+    for wrong in ["2", "1.1", ".5", "1.", "-1", "0.0000001", "0/s", "1/m", "all"] {
+        let said = read(&format!("--trace-sample={wrong}")).unwrap_err().to_string();
+        assert!(said.contains("write a share from 0 to 1"), "{said}");
+    }
+}
+
+#[test]
+fn trust_and_an_upstream_are_checked() {
+    assert_eq!(serve("--trace-trust none").trace.trust, Trusted::None);
+    let said = read("--trace-trust some").unwrap_err().to_string();
+    assert!(said.contains("write all, local or none"), "{said}");
+    let upstream = serve("--upstream http://other:9110").upstream;
+    assert_eq!(upstream, Some(Target::Http("other:9110".to_owned())));
+    let said = read("--upstream other:9110").unwrap_err().to_string();
+    assert!(said.contains("--upstream") && said.contains("write http://HOST:PORT"), "{said}");
+    assert_eq!(
+        call("call --trace-otlp http://there:4318 http://a:1 Ada").trace.otlp,
+        Some(Traces::Http("http://there:4318".to_owned()))
+    );
 }

@@ -25,3 +25,5 @@ mod proto;
 mod python;
 #[path = "live/registries.rs"]
 mod registries;
+#[path = "live/traces.rs"]
+mod traces;

@@ -494,5 +494,7 @@ fn a_log_that_nobody_reads_does_no_harm() {
 fn formats_have_names() {
     assert_eq!("logfmt".parse(), Ok(Format::Logfmt));
     assert_eq!("json".parse(), Ok(Format::Json));
-    assert!("JSON".parse::<Format>().unwrap_err().contains("logfmt or json"));
+    assert_eq!("pretty".parse(), Ok(Format::Pretty));
+    let mistake = "JSON".parse::<Format>().unwrap_err().to_string();
+    assert!(mistake.contains("logfmt or json"), "{mistake}");
 }

@@ -153,6 +153,8 @@ async fn begun(args: &[&str], registry: Option<Fake>, say: Result<(), &'static s
         addresses,
         certificates: None,
         gate: Gate::default(),
+        traces: None,
+        log: None,
     };
     let host = "10.0.0.1".to_owned();
     let registry = registry.map(|fake| Registry {

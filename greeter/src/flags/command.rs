@@ -1,21 +1,22 @@
 //! The commands: what the flags of each come to.
 
 use super::{
-    At, Call, Jwt, Listen, Place, Said, Serve, Source, Target, Tls, Token, Watch,
+    At, Call, Jwt, Listen, Place, Said, Serve, Source, Target, Tls, Token, Trace, Trusted, Watch,
     reader::Reader,
     table::{
         BASIC_HTPASSWD, BREAKER_FAILURES, CALL_FAILURES, CALL_RATE, CONCURRENCY_LIMIT, COUNT,
         DEBUG_TOKEN, DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE,
         JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, RATE_LIMIT, READY_WHEN,
         SCOPE, SERVICE, SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
+        TRACE_OTLP, TRACE_SAMPLE, TRACE_TRUST, UPSTREAM,
     },
     value::{
         concurrency, count, duration, jwks, listen, metadata, name_server, number, path, rate,
-        ready_when, service_name, shown, tags, target_of, text,
+        ready_when, sample, service_name, shown, tags, target_of, text, traces, trusted,
     },
 };
+use kit_trace::log::{Filter, UnknownFormat};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 /// Who makes the tokens of `greeter token`, and whom they are for.
 const NAME: &str = "greeter";
@@ -52,18 +53,16 @@ impl Reader<'_> {
         let drain_delay = self.value(&DRAIN_DELAY, duration);
         let drain_delay = drain_delay.unwrap_or(Duration::from_secs(registry.is_some().into()));
         let drain_timeout = self.value(&DRAIN_TIMEOUT, duration);
+        let upstream = self.value(&UPSTREAM, target_of);
+        let trace = self.trace();
+        let trust = self.value(&TRACE_TRUST, trusted);
         let log = self.value(&LOG, |value| {
             let hint = "write info, or info,access=warn";
-            // The filter's own reader panics in the middle of a longer letter.
-            if !value.is_ascii() {
-                return Err(format!("a target and a level are ASCII: {hint}"));
-            }
-            match EnvFilter::try_new(value) {
-                Ok(_) => Ok(value.to_owned()),
-                Err(error) => Err(format!("{error}: {hint}")),
-            }
+            Filter::new(value).map(|_| value.to_owned()).map_err(|why| format!("{why}: {hint}"))
         });
-        let log_format = self.value(&LOG_FORMAT, |value| value.parse().map_err(str::to_owned));
+        let log_format = self.value(&LOG_FORMAT, |value| {
+            value.parse().map_err(|why: UnknownFormat| why.to_string())
+        });
         for (one, other) in [(&http, &grpc), (&http, &debug), (&grpc, &debug)] {
             self.overlap(one.as_ref(), other.as_ref());
         }
@@ -86,6 +85,8 @@ impl Reader<'_> {
             ready_when: ready_when?,
             drain_delay,
             drain_timeout: drain_timeout?,
+            upstream,
+            trace: Trace { trust: trust?, ..trace? },
             log: log?,
             log_format: log_format?,
             said: Said(std::mem::take(&mut self.said)),
@@ -100,6 +101,7 @@ impl Reader<'_> {
         let count = self.value(&COUNT, count);
         let rate_limit = self.value(&CALL_RATE, rate);
         let breaker_failures = self.value(&CALL_FAILURES, number);
+        let trace = self.trace();
         // Said apart, as a mistake names what it is in.
         let token = self.value(&SHOWN, |value| Ok(shown(value))).transpose();
         if let Err(why) = &token {
@@ -134,6 +136,7 @@ impl Reader<'_> {
             count: count?,
             rate_limit,
             breaker_failures: breaker_failures?,
+            trace: trace?,
         })
     }
 
@@ -174,6 +177,13 @@ impl Reader<'_> {
             return Some(Place::Etcd(members));
         }
         consul
+    }
+
+    /// What becomes of traces, but whom they are believed of.
+    fn trace(&mut self) -> Option<Trace> {
+        let otlp = self.value(&TRACE_OTLP, traces);
+        let sample = self.value(&TRACE_SAMPLE, sample)?;
+        Some(Trace { otlp, sample, trust: Trusted::All })
     }
 
     /// The files of TLS, which go together.

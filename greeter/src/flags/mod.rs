@@ -75,6 +75,10 @@ pub struct Serve {
     pub drain_delay: Duration,
     /// How long what is in flight may take to finish.
     pub drain_timeout: Duration,
+    /// The greeter that is asked in place of this one, if there is one.
+    pub upstream: Option<Target>,
+    /// What becomes of traces.
+    pub trace: Trace,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -210,6 +214,48 @@ pub struct Call {
     /// After how many failures in a row the greeter is left alone for a while; 0 is
     /// never.
     pub breaker_failures: u32,
+    /// What becomes of traces.
+    pub trace: Trace,
+}
+
+/// What becomes of traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Where spans are sent to, if they are.
+    pub otlp: Option<Traces>,
+    /// Which of those that begin here are recorded.
+    pub sample: Sample,
+    /// Whose go on here.
+    pub trust: Trusted,
+}
+
+/// A collector, which is sent spans by OTLP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Traces {
+    /// Over gRPC, at `http://HOST:PORT`.
+    Grpc(String),
+    /// Over HTTP, at a URL.
+    Http(String),
+}
+
+/// Which traces are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// So many of a million.
+    Millionths(u32),
+    /// So many in a second.
+    PerSecond(u32),
+}
+
+/// Whose traces go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// Everybody's.
+    All,
+    /// Those of this machine, and of networks of one's own.
+    Local,
+    /// Nobody's.
+    None,
 }
 
 /// A token to show. Its `Debug` does not.

@@ -267,7 +267,39 @@ pub(super) const LOG_FORMAT: Flag = Flag {
     env: Some("GREETER_LOG_FORMAT"),
     value: "FORMAT",
     default: "logfmt",
-    help: "How: logfmt or json, one line for each event, on standard error",
+    help: "How: logfmt or json, or pretty for a person; one line for each event, on standard error",
+};
+pub(super) const TRACE_OTLP: Flag = Flag {
+    name: "trace-otlp",
+    env: Some("GREETER_TRACE_OTLP"),
+    value: "URL",
+    default: "",
+    help: "The collector that spans are sent to, by OTLP: grpc://HOST:4317, http://HOST:4318 or \
+           https://; by default none is sent, and what came with a request goes on as it is",
+};
+pub(super) const TRACE_SAMPLE: Flag = Flag {
+    name: "trace-sample",
+    env: Some("GREETER_TRACE_SAMPLE"),
+    value: "RATIO|N/s",
+    default: "1",
+    help: "How many of the traces that begin here are recorded: a share, from 0 to 1, or so many \
+           in a second; of the others their callers decide",
+};
+pub(super) const TRACE_TRUST: Flag = Flag {
+    name: "trace-trust",
+    env: Some("GREETER_TRACE_TRUST"),
+    value: "all|local|none",
+    default: "all",
+    help: "Whose traces go on here: everybody's, those of this machine and of networks of one's \
+           own, or nobody's; any other request begins a trace",
+};
+pub(super) const UPSTREAM: Flag = Flag {
+    name: "upstream",
+    env: Some("GREETER_UPSTREAM"),
+    value: "URL",
+    default: "",
+    help: "The greeter that is asked for greetings in place of this one: http://HOST:PORT or \
+           grpc://HOST:PORT",
 };
 pub(super) const TIMEOUT: Flag = Flag {
     name: "timeout",
@@ -312,6 +344,10 @@ pub(super) const SERVE: &[&Flag] = &[
     &READY_WHEN,
     &DRAIN_DELAY,
     &DRAIN_TIMEOUT,
+    &UPSTREAM,
+    &TRACE_OTLP,
+    &TRACE_SAMPLE,
+    &TRACE_TRUST,
     &LOG,
     &LOG_FORMAT,
     &OLD[0],
@@ -332,6 +368,8 @@ pub(super) const CALL: &[&Flag] = &[
     &COUNT,
     &CALL_RATE,
     &CALL_FAILURES,
+    &TRACE_OTLP,
+    &TRACE_SAMPLE,
     &OLD[3],
     &OLD[4],
 ];

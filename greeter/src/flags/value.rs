@@ -1,7 +1,7 @@
 //! The values of flags: how each is written, and what is said of one that is
 //! not.
 
-use super::{At, Concurrency, Jwks, Listen, ReadyWhen, Shown, Target};
+use super::{At, Concurrency, Jwks, Listen, ReadyWhen, Sample, Shown, Target, Traces, Trusted};
 use http::Uri;
 use kit_auth::{client::bearer, jwt};
 use kit_limit::rate::Rate;
@@ -113,6 +113,48 @@ pub(super) fn target_of(value: &str) -> Result<Target, String> {
     match authority.parse::<Address>() {
         Ok(address) => Ok(target(address.to_string())),
         Err(error) => Err(format!("{error}: {hint}")),
+    }
+}
+
+/// A collector of OTLP.
+pub(super) fn traces(value: &str) -> Result<Traces, String> {
+    let hint = "write grpc://HOST:4317, http://HOST:4318 or https://HOST";
+    let (scheme, rest) = value.split_once("://").ok_or(hint)?;
+    let collector = match scheme {
+        "grpc" => Traces::Grpc(format!("http://{rest}")),
+        "http" | "https" => Traces::Http(value.to_owned()),
+        _ => return Err(format!("{scheme:?} is not a scheme of OTLP: {hint}")),
+    };
+    let (Traces::Grpc(url) | Traces::Http(url)) = &collector;
+    let uri: Uri = url.parse().map_err(|error| format!("{error}: {hint}"))?;
+    match uri.authority() {
+        Some(authority) if !authority.as_str().contains('@') => Ok(collector),
+        _ => Err(format!("it has a user, and collectors ask for none: {hint}")),
+    }
+}
+
+/// A share of all, or so many in a second.
+pub(super) fn sample(value: &str) -> Result<Sample, String> {
+    let hint = "write a share from 0 to 1, or a number and /s: 0.01, 10/s";
+    if let Some(number) = value.strip_suffix("/s") {
+        return count(number).map(Sample::PerSecond).map_err(|_| hint.to_owned());
+    }
+    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 6 {
+        return Err(hint.to_owned());
+    }
+    let millionths = format!("{whole}{part:0<6}").parse().ok();
+    let millionths = millionths.filter(|share: &u32| *share <= 1_000_000);
+    millionths.map(Sample::Millionths).ok_or_else(|| hint.to_owned())
+}
+
+pub(super) fn trusted(value: &str) -> Result<Trusted, String> {
+    match value {
+        "all" => Ok(Trusted::All),
+        "local" => Ok(Trusted::Local),
+        "none" => Ok(Trusted::None),
+        _ => Err("write all, local or none".to_owned()),
     }
 }
 
