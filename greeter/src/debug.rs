@@ -124,7 +124,9 @@ impl Seen {
     /// Shows what became of spans, if they are sent.
     #[must_use]
     pub fn traces(self, traces: Option<&Tracing>) -> Self {
-        traces.into_iter().for_each(|traces| self.show("traces", traces.clone()));
+        if let Some(traces) = traces {
+            self.show("traces", traces.clone());
+        }
         self
     }
 

@@ -63,6 +63,10 @@ where
 
 impl Upstream {
     /// Asks for the greeting, or has it of `own`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none.
     pub fn greeting(
         &self,
         hello: Request<Hello>,

@@ -278,6 +278,9 @@ async fn attributes_are_the_conventions() {
         assert_eq!(found.get(name).map(String::as_str), Some(value), "{name}");
     }
     assert_eq!(found.len(), 14, "and no other: {found:?}");
+    let status =
+        server.attributes.iter().find(|it| it.key.as_str() == trace::HTTP_RESPONSE_STATUS_CODE);
+    assert_eq!(status.unwrap().value, 503.into(), "a number");
     let client = of(&spans, &SpanKind::Client);
     assert_eq!(client.name, "GET");
     let found = attributes(client);
