@@ -37,10 +37,9 @@ struct Counts {
 #[derive(Debug)]
 pub(super) struct Grown<'a> {
     pub(super) metric: &'a Metric,
-    pub(super) labels: &'a Labels,
+    /// All of it, and its labels.
+    pub(super) series: &'a Series,
     pub(super) by: By,
-    /// What it is in all.
-    pub(super) total: &'a Value,
 }
 
 /// What was added; of a gauge, what it is.
@@ -71,7 +70,8 @@ impl Deltas {
         let now = self.readings;
         let mut all = Vec::new();
         for metric in &reading.metrics {
-            for Series { labels, value } in &metric.series {
+            for series in &metric.series {
+                let Series { labels, value } = series;
                 let by = match value {
                     Value::Counter(total) => {
                         let told = entry(&mut self.counters, &metric.name, labels, now);
@@ -87,7 +87,7 @@ impl Deltas {
                         By::Histogram(told.grown(total))
                     }
                 };
-                all.push(Grown { metric, labels, by, total: value });
+                all.push(Grown { metric, series, by });
             }
         }
         forget(&mut self.counters, now);
@@ -97,7 +97,7 @@ impl Deltas {
 
     /// Takes down that a part was told.
     pub(super) fn told(&mut self, grown: &Grown<'_>, part: Part) {
-        let Grown { metric, labels, by, .. } = grown;
+        let Grown { metric, series: Series { labels, .. }, by } = grown;
         let now = self.readings;
         match by {
             By::Counter(count) => *entry(&mut self.counters, &metric.name, labels, now) += count,
@@ -108,7 +108,7 @@ impl Deltas {
                     Part::All => told.add(added),
                     #[cfg(any(feature = "statsd", feature = "dogstatsd"))]
                     Part::Values(values) => {
-                        if let Value::Histogram(total) = grown.total {
+                        if let Value::Histogram(total) = &grown.series.value {
                             told.add_least(total, values);
                         }
                     }

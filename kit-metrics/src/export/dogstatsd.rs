@@ -42,9 +42,11 @@
 
 use super::{
     Error, Export,
-    datagram::{Lines, Place, UDP},
+    datagram::{Place, UDP},
     delta::{By, Deltas, Grown, Part},
-    escape::{estimate, write},
+    escape::write,
+    estimate::estimate,
+    lines::Lines,
     sample::{rate, samples},
 };
 use crate::registry::Reading;
@@ -199,10 +201,10 @@ impl Format {
     }
 
     fn tags(&self, grown: &Grown<'_>) -> String {
-        let is_label = |tag: &str| grown.labels.iter().any(|(label, _)| label == tag);
+        let is_label = |tag: &str| grown.series.labels.iter().any(|(label, _)| label == tag);
         let global = self.tags.iter().filter(|(tag, _)| !is_label(tag));
         let mut tags = String::new();
-        for (name, value) in global.chain(grown.labels.iter()) {
+        for (name, value) in global.chain(grown.series.labels.iter()) {
             tags.push_str(if tags.is_empty() { "|#" } else { "," });
             write(&mut tags, name, |letter| fits_tag(letter) && letter != ':');
             if !value.is_empty() {

@@ -44,7 +44,8 @@ use super::{
     Error, Export,
     backlog::Backlog,
     delta::{By, Deltas, Grown, Part},
-    escape::{is_plain, quantiles, write},
+    escape::{is_plain, write},
+    quantiles::quantiles,
 };
 use crate::registry::{Histogram, Reading, Value};
 use std::{
@@ -193,7 +194,7 @@ impl Format {
             let _ = writeln!(line, " {value} {time}");
             lines.push(line);
         };
-        match (&grown.by, grown.total) {
+        match (&grown.by, &grown.series.value) {
             (By::Counter(_), Value::Counter(total)) if self.cumulative => line("", total),
             (By::Counter(count), _) => line("", count),
             (By::Gauge(value), _) if value.is_finite() => line("", value),
@@ -230,7 +231,7 @@ impl Format {
         if self.tagged {
             path.push_str(part);
         }
-        for (label, value) in grown.labels.iter() {
+        for (label, value) in grown.series.labels.iter() {
             if self.tagged {
                 // Graphite takes no empty value.
                 if value.is_empty() {

@@ -40,8 +40,8 @@ use super::{
     backlog::Backlog,
     datagram::{Place, Socket, UDP},
     delta::{By, Deltas, Grown, Part},
-    escape::quantiles,
     http::{Client, client, refused, send},
+    quantiles::quantiles,
 };
 use crate::registry::{Reading, Value};
 use bytes::Bytes;
@@ -353,16 +353,17 @@ impl Format {
             // That would be a comment.
             line.replace_range(..1, "_");
         }
-        let is_label = |tag: &str| grown.labels.iter().any(|(label, _)| label == tag);
+        let is_label = |tag: &str| grown.series.labels.iter().any(|(label, _)| label == tag);
         let global = self.tags.iter().filter(|(tag, _)| !is_label(tag));
-        for (name, value) in global.chain(grown.labels.iter()).filter(|(_, v)| !v.is_empty()) {
+        for (name, value) in global.chain(grown.series.labels.iter()).filter(|(_, v)| !v.is_empty())
+        {
             line.push(',');
             escape(&mut line, name, ", =");
             line.push('=');
             escape(&mut line, value, ", =");
         }
         // A `String` takes all that is written.
-        let _ = match (&grown.by, grown.total) {
+        let _ = match (&grown.by, &grown.series.value) {
             (By::Counter(_), Value::Counter(total)) if self.cumulative => {
                 write!(line, " count={}i", integer(*total))
             }

@@ -63,10 +63,16 @@ mod backlog;
 ))]
 mod delta;
 mod error;
-#[cfg(any(feature = "statsd", feature = "dogstatsd", feature = "graphite", feature = "influx"))]
+#[cfg(any(feature = "statsd", feature = "dogstatsd", feature = "graphite"))]
 mod escape;
+#[cfg(any(feature = "statsd", feature = "dogstatsd", feature = "graphite", feature = "influx"))]
+mod estimate;
 mod event;
+#[cfg(any(feature = "statsd", feature = "dogstatsd"))]
+mod lines;
 mod push;
+#[cfg(any(feature = "graphite", feature = "influx"))]
+mod quantiles;
 mod status;
 
 #[cfg(feature = "cloudwatch")]

@@ -40,12 +40,15 @@
 
 use super::{
     Error, Export,
-    datagram::{Lines, Place, UDP},
+    datagram::{Place, UDP},
     delta::{By, Deltas, Grown, Part},
-    escape::{estimate, is_plain, milliseconds, write},
+    escape::{is_plain, write},
+    estimate::estimate,
+    lines::Lines,
     sample::{rate, samples},
 };
 use crate::registry::Reading;
+use metrics::Unit;
 use std::fmt::Write;
 
 /// Sends metrics to a statsd server. See the [module](self) for how.
@@ -159,6 +162,17 @@ impl Export for Statsd {
     }
 }
 
+/// How many milliseconds one of the unit is, if it is one of time.
+const fn milliseconds(unit: Option<Unit>) -> Option<f64> {
+    match unit {
+        Some(Unit::Seconds) => Some(1e3),
+        Some(Unit::Milliseconds) => Some(1.0),
+        Some(Unit::Microseconds) => Some(1e-3),
+        Some(Unit::Nanoseconds) => Some(1e-6),
+        _ => None,
+    }
+}
+
 // ===== impl Format =====
 
 impl Format {
@@ -169,7 +183,7 @@ impl Format {
             name.push('.');
         }
         write(&mut name, &grown.metric.name, |letter| is_plain(letter) || letter == '.');
-        for (label, value) in grown.labels.iter() {
+        for (label, value) in grown.series.labels.iter() {
             let (before, between) = match self.labels {
                 Labels::Path => ('.', '.'),
                 Labels::Graphite => (';', '='),

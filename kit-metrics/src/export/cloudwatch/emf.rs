@@ -104,7 +104,7 @@ impl<W: AsyncWrite + Unpin + Send> Export for Emf<W> {
             if values.is_empty() {
                 continue;
             }
-            let lines = groups.entry(grown.labels).or_default();
+            let lines = groups.entry(&*grown.series.labels).or_default();
             // A counter and a gauge may have one name, but not in one line.
             let is_free = |line: &Vec<(&Grown<'_>, _)>| {
                 line.len() < METRICS && line.iter().all(|(other, _)| name(other) != name(grown))
@@ -139,7 +139,7 @@ impl<W: AsyncWrite + Unpin + Send> Export for Emf<W> {
 /// The name of a metric, which no dimension of its line may have.
 fn name(grown: &Grown<'_>) -> String {
     let name = &grown.metric.name;
-    let taken = name == "_aws" || grown.labels.iter().any(|(label, _)| label == name);
+    let taken = name == "_aws" || grown.series.labels.iter().any(|(label, _)| label == name);
     if taken { format!("{name}_value") } else { name.clone() }
 }
 

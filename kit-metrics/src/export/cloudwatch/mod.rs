@@ -86,7 +86,7 @@ fn fits(value: f64) -> bool {
 
 /// The dimensions of a series.
 fn dimensions<'a>(grown: &'a Grown<'_>) -> impl Iterator<Item = (&'a String, &'a String)> {
-    let labels = grown.labels.iter().map(|(name, value)| (name, value));
+    let labels = grown.series.labels.iter().map(|(name, value)| (name, value));
     labels.filter(|(name, value)| !name.is_empty() && !value.is_empty()).take(DIMENSIONS)
 }
 
