@@ -28,6 +28,7 @@ pages! {
     "logging" Logging,
     "tracing" Tracing,
     "metrics" Metrics,
+    "exporters" Exporters,
     "debug-port" DebugPort,
     "discovery" Discovery,
     "running" Running,
