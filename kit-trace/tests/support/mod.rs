@@ -1,13 +1,16 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body_util::Empty;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame};
+use http_body_util::{Empty, Full, StreamBody};
 use kit_trace::{ClientSpanLayer, ServerSpanLayer, TraceContext};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
 };
-use tower::{Layer, ServiceExt, service_fn};
+use tokio_stream::iter;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing::{Subscriber, dispatcher::DefaultGuard, subscriber::set_default};
 use tracing_subscriber::registry;
 
@@ -177,4 +180,44 @@ where
         let at = ctx.span(&id).unwrap().extensions().get::<Index>().unwrap().0;
         self.0.lock().unwrap()[at].closed = true;
     }
+}
+
+pub const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-01";
+
+pub type Reply = Response<Full<Bytes>>;
+
+pub fn ok(text: &'static str) -> Reply {
+    Response::new(Full::new(Bytes::from(text)))
+}
+
+/// A service that answers `status`.
+pub fn answers(
+    status: u16,
+) -> impl Service<Request<Nothing>, Response = Reply, Error = Infallible> + Clone {
+    service_fn(move |_| async move {
+        let mut reply = ok("said");
+        *reply.status_mut() = StatusCode::from_u16(status).unwrap();
+        Ok(reply)
+    })
+}
+
+pub fn grpc(path: &str) -> Request<Nothing> {
+    let mut request = Request::post(path).body(Nothing::new()).unwrap();
+    request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    *request.version_mut() = Version::HTTP_2;
+    request
+}
+
+/// A reply with a message and a status in its trailers.
+pub fn said(status: &'static str) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
+    let frames = [
+        Ok(Frame::data(Bytes::from("message"))),
+        Ok(Frame::trailers(headers(&[("grpc-status", status)]))),
+    ];
+    Response::new(StreamBody::new(iter(frames)))
+}
+
+/// The name of the span that is open.
+pub fn name() -> Option<&'static str> {
+    tracing::Span::current().metadata().map(tracing::Metadata::name)
 }
