@@ -70,7 +70,7 @@ impl<C, U, A> LogLayer<C, U, A> {
         self.about(OfRequest)
     }
 
-    /// Logs what `about` finds in a request, an [`About`].
+    /// Logs what `about` finds in a request, an [`About`](super::About).
     #[must_use]
     pub fn about<B>(self, about: B) -> LogLayer<C, U, B> {
         let Self { named, classify, until, .. } = self;
