@@ -326,7 +326,8 @@ impl Receiver for Carbon {
         let listener = self.listener.as_ref().unwrap();
         let read = async {
             let mut text = String::new();
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let accepted = timeout(Duration::from_secs(5), listener.accept()).await;
+            let (mut stream, _) = accepted.expect("an export connects").unwrap();
             stream.read_to_string(&mut text).await.unwrap();
             text
         };

@@ -74,7 +74,8 @@ async fn a_unix_socket_that_is_gone_loses_nothing() {
         let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
         client.export(&reading(jobs, &[counter("a", jobs)])).await.unwrap();
         let mut buffer = vec![0; 8192];
-        let size = socket.recv(&mut buffer).await.unwrap();
+        let received = timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await;
+        let size = received.unwrap().unwrap();
         std::fs::remove_file(&path).unwrap();
         String::from_utf8(buffer[..size].to_vec()).unwrap()
     };

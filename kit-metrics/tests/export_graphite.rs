@@ -9,11 +9,12 @@ use kit_metrics::{
     export::{Export, graphite::Graphite},
     registry::{Metric, Value},
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
+    time::timeout,
 };
 
 /// Listens, and reads what each connection says, up to its end.
@@ -30,7 +31,8 @@ fn read(listener: TcpListener, connections: usize) -> JoinHandle<Vec<String>> {
     tokio::spawn(async move {
         let mut all = Vec::new();
         for _ in 0..connections {
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let accepted = timeout(Duration::from_secs(5), listener.accept()).await;
+            let (mut stream, _) = accepted.expect("an export connects").unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).await.unwrap();
             all.push(text);

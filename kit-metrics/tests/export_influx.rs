@@ -232,7 +232,7 @@ async fn datagrams_have_whole_lines() {
     influx.export(&reading(1, &[counter("late", 1)])).await.unwrap_err();
     let socket = UdpSocket::bind(address).await.unwrap();
     influx.export(&reading(2, &[])).await.unwrap();
-    let size = socket.recv(&mut buffer).await.unwrap();
+    let size = timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await.unwrap().unwrap();
     let late = format!("late count=1i {}000000000\n", AT + 1);
     assert_eq!(str::from_utf8(&buffer[..size]).unwrap(), late);
 }
