@@ -189,7 +189,7 @@ impl Listener for One {
 async fn a_server_shows_its_connections_and_what_it_answers() {
     let fixture = fixture();
     let (mut near, far) = tokio::io::duplex(4096);
-    let never = axum::Router::new().fallback(|| pending::<()>());
+    let never = axum::Router::new().fallback(pending::<()>);
     let server = watched("http", kit_serve::serve(One(Some(far)), never), &fixture.seen);
     let server = tokio::spawn(server.into_future());
     near.write_all(b"GET /slow?token=hunter2 HTTP/1.1\r\nhost: greeter\r\n\r\n").await.unwrap();

@@ -76,6 +76,10 @@ fn an_http_reply_tells_by_its_status_and_its_mark() {
 
 #[test]
 fn a_grpc_reply_tells_by_its_code_and_its_mark() {
+    fn end(end: Option<&HeaderMap>) -> Option<Kind> {
+        GrpcStatus.kind_of_end(Ok::<_, &Expired>(end))
+    }
+
     let kind = |response: &Response<()>| GrpcStatus.kind_of(Ok::<_, &Infallible>(response));
     let refused = |response: &Response<()>| GrpcStatus.is_refused(Ok::<_, &Infallible>(response));
     assert_eq!(kind(&answer(200)), None);
@@ -85,9 +89,6 @@ fn a_grpc_reply_tells_by_its_code_and_its_mark() {
     assert!(refused(&refusal) && !refused(&answer(200)));
 
     let mut trailers = HeaderMap::new();
-    fn end(end: Option<&HeaderMap>) -> Option<Kind> {
-        GrpcStatus.kind_of_end(Ok::<_, &Expired>(end))
-    }
     assert_eq!(end(None), None);
     assert_eq!(end(Some(&trailers)), Some(Kind::Unknown));
     trailers.insert("grpc-status", HeaderValue::from_static("0"));

@@ -89,12 +89,12 @@ fn a_profile_under_load_shows_our_frames() {
     {
         let of_it = profile.samples(of, false);
         assert!(of_it > 0, "nothing of {of} in {:?}", profile.string_table);
-        println!("{of_it} of {samples} samples have {of}");
+        eprintln!("{of_it} of {samples} samples have {of}");
     }
     assert_eq!(profile.samples("trace_unsynchronized", false), 0);
     if let Some(top) = opened(&body) {
-        println!("{top}");
+        eprintln!("{top}");
         assert!(top.contains("greeter::") && top.contains("kit_serve::"), "{top}");
     }
-    println!("{answered} requests, {samples} samples, {} bytes", body.len());
+    eprintln!("{answered} requests, {samples} samples, {} bytes", body.len());
 }
