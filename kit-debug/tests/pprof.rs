@@ -45,6 +45,9 @@ fn spins_about(stop: &AtomicBool) {
 }
 
 #[tokio::test]
+// It sets the flag, and builds without the symbols that a profile names.
+#[allow(unexpected_cfgs, reason = "cargo-tarpaulin's")]
+#[cfg_attr(tarpaulin, ignore = "coverage is built without symbols")]
 async fn it_shows_what_burns_the_cpu() {
     let _one = ONE.lock().await;
     let stop = Arc::new(AtomicBool::new(false));
