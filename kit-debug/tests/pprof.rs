@@ -2,6 +2,7 @@
 
 #![cfg(feature = "pprof")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+#![allow(unexpected_cfgs, reason = "cargo-tarpaulin has one of its own")]
 
 #[path = "support/profile.rs"]
 mod profile;
@@ -45,8 +46,7 @@ fn spins_about(stop: &AtomicBool) {
 }
 
 #[tokio::test]
-// It sets the flag, and builds without the symbols that a profile names.
-#[allow(unexpected_cfgs, reason = "cargo-tarpaulin's")]
+// cargo-tarpaulin sets it, and builds without the symbols that a profile names.
 #[cfg_attr(tarpaulin, ignore = "coverage is built without symbols")]
 async fn it_shows_what_burns_the_cpu() {
     let _one = ONE.lock().await;
