@@ -91,6 +91,43 @@ fn a_filter_knows_spans_and_their_fields() {
 }
 
 #[test]
+fn white_space_around_commas_means_nothing() {
+    let filter = filter(" off,, access= ,\tinfo ");
+    for (written, subscriber) in both(&filter) {
+        heard(subscriber, || {
+            info!("info");
+            debug!("debug");
+            debug!(target: "access", "access");
+        });
+        assert_eq!(said(&written), ["info", "access"]);
+    }
+}
+
+#[test]
+fn of_two_parts_for_the_same_the_later_holds() {
+    let filter = filter("off,[asked{who=me}]=debug,[asked{who=you}]=debug,[asked{who=me}]=info");
+    for (written, subscriber) in both(&filter) {
+        heard(subscriber, || {
+            for who in ["me", "you"] {
+                info_span!("asked", who = tracing::field::display(who)).in_scope(|| {
+                    debug!("debug {who}");
+                    info!("info {who}");
+                });
+            }
+        });
+        assert_eq!(said(&written), ["info me", "debug you", "info you"]);
+    }
+}
+
+/// It is not to cost what a program of the caller's does.
+#[test]
+fn a_mistake_beside_an_expression_does_not_compile_it() {
+    let text = format!("[asked{{who=(a|b)*a{}}}]=info,access=loud", "(a|b)".repeat(12));
+    let counted = allocation_counter::measure(|| drop(Filter::new(&text)));
+    assert!(counted.bytes_total < 64 << 10, "{counted:?}");
+}
+
+#[test]
 fn clones_are_the_same_filter() {
     let one = filter("info");
     one.clone().set("debug").unwrap();
@@ -106,6 +143,11 @@ fn a_text_that_is_no_filter_says_what_is_wrong_and_changes_nothing() {
         ("  ", "it is empty"),
         ("info,access=loud", "`access=loud`"),
         ("a=b=c", "`a=b=c`"),
+        (" , ,", "it is empty"),
+        ("info, access=loud", "`access=loud`"),
+        ("[asked{who=me=you}]=debug", "`[asked{who=me=you}]=debug`: a field has one value"),
+        // A value is no regular expression, so that there is nothing wrong with this one.
+        ("[asked{who=(}]=debug,access=loud", "`access=loud`"),
         ("\u{e9}=debug", "ASCII"),
         (&"a,".repeat(3000), "more than 4096 bytes"),
     ] {
@@ -312,6 +354,7 @@ async fn a_mistake_is_named_and_changes_nothing() {
         (Method::PUT, FORM, "debug", 400, "`debug` is not known"),
         (Method::PUT, FORM, "filter=a&filter=b", 400, "`filter` is there twice"),
         (Method::PUT, FORM, "filter=debug&for_seconds=soon", 400, "no count"),
+        (Method::PUT, FORM, "filter=debug&for_seconds=%2B60", 400, "no count"),
         (Method::PUT, FORM, "filter=a%3Db%3Dc", 400, "`a=b=c`"),
         (Method::PUT, FORM, &long, 413, "at most"),
     ] {

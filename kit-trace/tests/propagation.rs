@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use kit_trace::{
     Baggage, ClientSpanLayer, Flags, Ids, ServerSpanLayer, SpanId, TraceContext, TraceId,
     TraceState, W3c,
-    propagation::{B3, B3Single, BaggageLimits, Jaeger, Propagate, ReadOnly},
+    propagation::{B3, B3Single, BaggageLimits, Entry, Jaeger, Propagate, ReadOnly},
 };
 use proptest::prelude::*;
 use support::{headers, hop_by, listening};
@@ -304,6 +304,25 @@ fn baggage_has_limits() {
     let least = BaggageLimits::default().entries(1).bytes(3);
     let read = baggage_within(&["ab=1,a=1,b=1"], least).unwrap();
     assert_eq!((read.get("a"), read.entries().len(), read.dropped()), (Some("1"), 1, 2));
+}
+
+#[test]
+fn properties_are_of_the_grammar() {
+    let read = baggage(&["a=1;p, b=2 ; p = v=w ;q , c=3;p="]).unwrap();
+    let all: Vec<_> = read.entries().iter().map(Entry::properties).collect();
+    assert_eq!((all, read.dropped()), (vec!["p", "p = v=w ;q", "p="], 0));
+    for bad in ["a=1;", "a=1;p;", "a=1;;p", "a=1;=v", "a=1;p q", "a=1;(=v", "a=1;p=v w", "a=1;p=\""]
+    {
+        let read = baggage(&[bad]).unwrap();
+        assert_eq!((read.is_empty(), read.dropped()), (true, 1), "{bad}");
+    }
+}
+
+#[test]
+fn nothing_is_written_where_nothing_fits() {
+    // As it came each sign of per cent was one byte, and now it is three.
+    let read = baggage(&[&format!("a={}", "%".repeat(4000))]).unwrap();
+    assert_eq!((read.entries().len(), sent(&read)), (1, None));
 }
 
 #[test]

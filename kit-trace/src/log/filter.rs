@@ -19,7 +19,7 @@ use tracing::{
     span::{Attributes, Id, Record},
     subscriber::Interest,
 };
-use tracing_subscriber::{EnvFilter, Layer, filter::Directive, layer};
+use tracing_subscriber::{EnvFilter, Layer, filter::ParseError, layer};
 
 /// What is logged: a level, also by target (`info,access=warn`), that can be changed
 /// while the program runs.
@@ -29,7 +29,8 @@ use tracing_subscriber::{EnvFilter, Layer, filter::Directive, layer};
 /// of spans above all, that are to see more or less than the log. The syntax is that
 /// of tracing-subscriber's `EnvFilter`, with spans and their fields, but a value of a
 /// field is no regular expression: whoever may change the filter is not to make the
-/// program compile what they like. Nothing is read from the environment.
+/// program compile what they like. White space around commas means nothing, and of two
+/// parts for the same the later holds. Nothing is read from the environment.
 ///
 /// Clones are the same filter. A place in the code that it keeps silent costs one
 /// atomic read, since `tracing` keeps there that nobody listens, and one that it lets
@@ -110,7 +111,8 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// Fails if it is empty, longer than [`LONGEST`](Self::LONGEST), not ASCII, or no filter.
+    /// Fails if it says nothing, is longer than [`LONGEST`](Self::LONGEST), not ASCII, or
+    /// no filter.
     pub fn new(filter: &str) -> Result<Self, BadFilter> {
         Named::new(filter).map(Self::of)
     }
@@ -330,9 +332,6 @@ impl State {
 impl Named {
     fn new(text: &str) -> Result<Self, BadFilter> {
         let text = text.trim();
-        if text.is_empty() {
-            return Err(BadFilter("it is empty: write a level, or `off`".into()));
-        }
         if text.len() > Filter::LONGEST {
             let why = format!("it has more than {} bytes", Filter::LONGEST);
             return Err(BadFilter(why.into()));
@@ -341,19 +340,52 @@ impl Named {
         if !text.is_ascii() {
             return Err(BadFilter("a target and a level are ASCII".into()));
         }
-        match EnvFilter::builder().with_regex(false).parse(text) {
-            Ok(filter) => Ok(Self { text: text.into(), filter: Arc::new(filter) }),
-            Err(error) => Err(BadFilter(mistake(text).unwrap_or_else(|| error.to_string()).into())),
+        let mut parts = Vec::<&str>::new();
+        // Nor does it know of white space around a part.
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            check(part)?;
+            // Where debug assertions are on it panics at two of the same value.
+            if field(part).is_some() {
+                parts.retain(|other| span(other) != span(part));
+            }
+            parts.push(part);
         }
+        if parts.is_empty() {
+            return Err(BadFilter("it is empty: write a level, or `off`".into()));
+        }
+        let filter = read(&parts.join(",")).map_err(|error| BadFilter(error.to_string().into()))?;
+        Ok(Self { text: text.into(), filter: Arc::new(filter) })
     }
 }
 
-/// Says which part of a filter is wrong.
-fn mistake(text: &str) -> Option<String> {
-    text.split(',').map(str::trim).find_map(|part| {
-        let error = part.parse::<Directive>().err().filter(|_| !part.is_empty())?;
-        Some(format!("`{}`: {error}", part.escape_debug()))
-    })
+/// Reads parts of a filter; a value is no regular expression, not even where it is
+/// looked at for a mistake.
+fn read(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().with_regex(false).parse(text)
+}
+
+/// Says what is wrong with a part.
+fn check(part: &str) -> Result<(), BadFilter> {
+    let wrong =
+        |why: &dyn fmt::Display| BadFilter(format!("`{}`: {why}", part.escape_debug()).into());
+    read(part).map_err(|error| wrong(&error))?;
+    // Its reader leaves the others out.
+    if field(part).is_some_and(|field| field.matches('=').count() > 1) {
+        return Err(wrong(&"a field has one value"));
+    }
+    Ok(())
+}
+
+/// Returns `field=value` of `target[span{field=value}]=level`.
+fn field(part: &str) -> Option<&str> {
+    let (_, span) = part.split_once('[')?;
+    let (_, field) = span.split_once('{')?;
+    field.split_once('}').map(|(field, _)| field)
+}
+
+/// Returns the part without its level, if it says of which span it is.
+fn span(part: &str) -> Option<&str> {
+    part.rsplit_once(']').map(|(span, _)| span)
 }
 
 // ===== impl BadFilter =====

@@ -209,7 +209,10 @@ impl Change {
             let twice = match &*name {
                 "filter" => change.filter.replace(value.into_owned()).is_some(),
                 "for_seconds" => {
-                    let seconds = value.parse().map_err(|_| wrong("`for_seconds` is no count"))?;
+                    // `parse` takes a sign, too.
+                    let digits = value.bytes().all(|digit| digit.is_ascii_digit());
+                    let seconds = value.parse().ok().filter(|_| digits);
+                    let seconds = seconds.ok_or_else(|| wrong("`for_seconds` is no count"))?;
                     change.for_seconds.replace(seconds).is_some()
                 }
                 name => return Err(unknown(name)),

@@ -95,7 +95,10 @@ impl Baggage {
                 text.truncate(before);
             }
         }
-        super::insert(headers, BAGGAGE, text.as_bytes());
+        // A list has one member at least.
+        if !text.is_empty() {
+            super::insert(headers, BAGGAGE, text.as_bytes());
+        }
     }
 
     /// Returns the value of the first entry of `key`.
@@ -111,7 +114,7 @@ impl Baggage {
     /// Fails if the key is no token of HTTP (RFC 9110, section 5.6.2), or the entry
     /// goes beyond [`BaggageLimits`]' defaults; then nothing has changed.
     pub fn insert(&mut self, key: &str, value: &str) -> Result<(), BadBaggage> {
-        if key.is_empty() || !key.bytes().all(is_token) {
+        if !is_key(key.as_bytes()) {
             return Err(BadBaggage { why: "the key is no token" });
         }
         let entry = Entry { key: key.into(), value: value.into(), properties: "".into() };
@@ -183,13 +186,11 @@ impl Entry {
         let (member, properties) = text.split_at(semicolon);
         let equals = member.iter().position(|byte| *byte == b'=')?;
         let (key, value) = (trim(&member[..equals]), trim(&member[equals + 1..]));
-        let properties = trim(properties.strip_prefix(b";").unwrap_or_default());
-        let fits = !key.is_empty()
-            && key.iter().copied().all(is_token)
+        let properties = properties.strip_prefix(b";");
+        let fits = is_key(key)
             && value.iter().copied().all(is_octet)
-            && properties
-                .iter()
-                .all(|byte| is_octet(*byte) || matches!(byte, b';' | b'=' | b' ' | b'\t'));
+            && properties.is_none_or(|all| all.split(|byte| *byte == b';').all(is_property));
+        let properties = trim(properties.unwrap_or_default());
         if !fits {
             return None;
         }
@@ -230,6 +231,17 @@ const fn is_token(byte: u8) -> bool {
                 | b'|'
                 | b'~'
         )
+}
+
+/// `property`: a key alone, or with a value.
+fn is_property(text: &[u8]) -> bool {
+    let equals = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
+    let value = text.get(equals + 1..).unwrap_or_default();
+    is_key(trim(&text[..equals])) && trim(value).iter().copied().all(is_octet)
+}
+
+fn is_key(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_token)
 }
 
 /// `baggage-octet`.
