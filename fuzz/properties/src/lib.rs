@@ -14,13 +14,17 @@
 )]
 
 mod address;
+mod b3;
+mod baggage;
 mod credentials;
 mod deadline;
 mod events;
 mod fault;
 mod htpasswd;
+mod jaeger;
 mod json_lines;
 mod jwks;
+mod log_filter;
 mod negotiate;
 #[path = "../../../kit-metrics/tests/page/mod.rs"]
 mod page;
@@ -31,28 +35,36 @@ mod request_id;
 mod status;
 mod template;
 mod token;
+mod trace_context;
 mod trailers;
 mod urlencoded;
 
 pub use self::{
-    address::address, credentials::credentials, deadline::deadline, events::events,
-    htpasswd::htpasswd, json_lines::json_lines, jwks::jwks, negotiate::negotiate, problem::problem,
-    prometheus::prometheus, propagation::propagation, request_id::request_id, status::status,
-    template::template, token::token, trailers::trailers, urlencoded::urlencoded,
+    address::address, b3::b3, baggage::baggage, credentials::credentials, deadline::deadline,
+    events::events, htpasswd::htpasswd, jaeger::jaeger, json_lines::json_lines, jwks::jwks,
+    log_filter::log_filter, negotiate::negotiate, problem::problem, prometheus::prometheus,
+    propagation::propagation, request_id::request_id, status::status, template::template,
+    token::token, trace_context::trace_context, trailers::trailers, urlencoded::urlencoded,
 };
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A property of any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its corpus.
-pub const ALL: [(&str, Property); 17] = [
+pub const ALL: [(&str, Property); 22] = [
     ("address", address),
+    ("b3", b3),
+    ("baggage", baggage),
     ("credentials", credentials),
     ("deadline", deadline),
     ("events", events),
     ("htpasswd", htpasswd),
+    ("jaeger", jaeger),
     ("json_lines", json_lines),
     ("jwks", jwks),
+    ("log_filter", log_filter),
     ("negotiate", negotiate),
     ("problem", problem),
     ("prometheus", prometheus),
@@ -61,9 +73,29 @@ pub const ALL: [(&str, Property); 17] = [
     ("status", status),
     ("template", template),
     ("token", token),
+    ("trace_context", trace_context),
     ("trailers", trailers),
     ("urlencoded", urlencoded),
 ];
+
+/// Reads lines of `name:value`; those that are no header are left out.
+fn headers(data: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let (name, value) = halves(line, b':');
+        let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// The values of `name`, in order; what is no text in them is U+FFFD.
+fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.get_all(name).iter().map(text).collect()
+}
 
 /// Splits `data` at the first `separator`; without one the second is empty.
 fn halves(data: &[u8], separator: u8) -> (&[u8], &[u8]) {

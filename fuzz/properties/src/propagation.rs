@@ -9,14 +9,7 @@ use kit_transport::{
 /// What goes on from hop to hop: lines of `name:value`, the headers of a
 /// request.
 pub fn propagation(data: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for line in data.split(|byte| *byte == b'\n') {
-        let (name, value) = crate::halves(line, b':');
-        let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
+    let headers = crate::headers(data);
     let default = [64, 128, 1024, 4096];
     goes_on(&headers, Propagation::new(), default);
     let [entries, name, value, total] = [3, 16, 6, 48];
