@@ -307,6 +307,17 @@ fn baggage_has_limits() {
 }
 
 #[test]
+fn what_is_beyond_the_limits_allocates_nothing() {
+    let lines = |count: usize| headers(&[("baggage", &vec!["key=value;more"; count].join(","))]);
+    let [few, many] = [2, 1000].map(|count| {
+        let (map, limits) = (lines(count), BaggageLimits::default().entries(1));
+        let counted = allocation_counter::measure(|| drop(Baggage::extract(&map, limits)));
+        counted.count_total
+    });
+    assert_eq!(few, many);
+}
+
+#[test]
 fn properties_are_of_the_grammar() {
     let read = baggage(&["a=1;p, b=2 ; p = v=w ;q , c=3;p="]).unwrap();
     let all: Vec<_> = read.entries().iter().map(Entry::properties).collect();

@@ -110,12 +110,13 @@ fn sorted_out(lines: &[String], entries: usize, bytes: usize) -> (Vec<Parts>, us
             continue;
         }
         let size = member.len() + usize::from(!kept.is_empty());
-        match parse(member) {
-            Some(entry) if kept.len() < entries && used + size <= bytes => {
+        let fits = kept.len() < entries && used + size <= bytes;
+        match fits.then(|| parse(member)).flatten() {
+            Some(entry) => {
                 used += size;
                 kept.push(entry);
             }
-            _ => dropped += 1,
+            None => dropped += 1,
         }
     }
     (kept, dropped)

@@ -67,7 +67,8 @@ impl Baggage {
             }
             let size = part.len() + usize::from(!entries.is_empty());
             let fits = entries.len() < limits.entries && bytes + size <= limits.bytes;
-            match Entry::parse(part).filter(|_| fits) {
+            // What does not fit is not even read.
+            match fits.then(|| Entry::parse(part)).flatten() {
                 Some(entry) => {
                     bytes += size;
                     entries.push(entry);
