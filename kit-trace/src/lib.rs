@@ -29,7 +29,7 @@
 //!
 //! `hook`: what kit's transports know, told to the span. `log`: log lines. `otel`: spans
 //! to OpenTelemetry, with the ids that are propagated; `otlp` and `zipkin`: where they
-//! are sent.
+//! are sent; `gzip`: OTLP, compressed.
 
 mod bridge;
 mod context;

@@ -35,6 +35,11 @@ pub trait Exporter: Send + 'static {
         batch: Vec<SpanData>,
         resource: &Resource,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// How many spans of the last batch were refused, though the batch was taken.
+    fn rejected(&self) -> u64 {
+        0
+    }
 }
 
 /// How spans get from where they end to where they are sent.
@@ -75,6 +80,7 @@ struct Counts {
     exported: AtomicU64,
     overflowed: AtomicU64,
     failed: AtomicU64,
+    rejected: AtomicU64,
     waiting: AtomicU64,
 }
 
@@ -209,7 +215,7 @@ impl fmt::Debug for Tracing {
 
 impl Inspect for Tracing {
     fn inspect(&self, inspector: &mut dyn Inspector) {
-        let Counts { exported, overflowed, failed, waiting } = &*self.counts;
+        let Counts { exported, overflowed, failed, rejected, waiting } = &*self.counts;
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let help = "Spans that the collector took.";
         inspector.counter("trace_spans_exported_total", help, &[], read(exported));
@@ -217,6 +223,7 @@ impl Inspect for Tracing {
         let name = "trace_spans_dropped_total";
         inspector.counter(name, help, &[("reason", "queue_full")], read(overflowed));
         inspector.counter(name, help, &[("reason", "export_failed")], read(failed));
+        inspector.counter(name, help, &[("reason", "rejected")], read(rejected));
         #[expect(clippy::cast_precision_loss, reason = "a queue is not that long")]
         let waiting = read(waiting) as f64;
         inspector.gauge("trace_spans_waiting", "Spans that wait to be sent.", &[], waiting);
@@ -312,11 +319,13 @@ impl<X: Exporter> Exporting<X> {
         let batch = mem::take(batch);
         let sent = self.exporter.export(batch, &self.pipeline.resource);
         let sent = timeout(self.pipeline.timeout, sent).await;
-        let Counts { exported, failed, waiting, .. } = &*self.counts;
+        let Counts { exported, failed, rejected, waiting, .. } = &*self.counts;
         waiting.fetch_sub(count, Ordering::Relaxed);
         match sent {
             Ok(Ok(())) => {
-                exported.fetch_add(count, Ordering::Relaxed);
+                let refused = self.exporter.rejected().min(count);
+                exported.fetch_add(count - refused, Ordering::Relaxed);
+                rejected.fetch_add(refused, Ordering::Relaxed);
             }
             Ok(Err(error)) => {
                 failed.fetch_add(count, Ordering::Relaxed);

@@ -1,12 +1,18 @@
+mod env;
+mod grpc;
+mod retry;
+
+use self::retry::Retry;
 use super::{
-    BadVariable, Exporter,
-    web::{PostError, Web},
+    Exporter,
+    web::{BoxError, PostError, Web},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::PathAndQuery};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, uri::PathAndQuery};
+use http_body::Body;
+use http_body_util::Full;
 use opentelemetry_proto::{
-    tonic::collector::trace::v1::{
-        ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
-    },
+    tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
     transform::{
         common::tonic::ResourceAttributesWithSchema,
         trace::tonic::group_spans_by_resource_and_scope,
@@ -14,34 +20,69 @@ use opentelemetry_proto::{
 };
 use opentelemetry_sdk::{Resource, trace::SpanData};
 use prost::Message;
-use std::{error::Error, fmt, time::Duration};
-use tonic::{
-    Request, Status,
-    metadata::MetadataMap,
-    transport::{Channel, ClientTlsConfig, Endpoint},
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
 };
+use std::{error::Error, fmt, time::Duration};
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::{
+    Status,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use tower_service::Service;
 
 const CONNECT: Duration = Duration::from_secs(5);
+const PROTOBUF: &str = "application/x-protobuf";
 
 /// Sends spans by OTLP, over gRPC or over HTTP with protobuf.
 ///
-/// Over TLS (`https://`) it trusts the authorities that Mozilla does, as compiled in.
-/// It connects when there is something to send, and again whenever it has to.
+/// Over TLS (`https://`) it trusts the authorities that Mozilla does, as compiled in,
+/// unless others are given. It connects when there is something to send, and again
+/// whenever it has to.
+///
+/// # A collector that fails
+///
+/// What may pass is tried again, as OTLP's specification says: gRPC's `CANCELLED`,
+/// `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE`, `DATA_LOSS`, and
+/// `RESOURCE_EXHAUSTED` with a `RetryInfo`; HTTP's 429, 502, 503 and 504; a connection
+/// that there is not, or that breaks off. The pauses grow from 1 s by half to 5 s, each a
+/// fifth more or less by chance, and are not shorter than the collector asks for. It ends
+/// after 5 [tries](Self::tries), or when the batch's [time](Self::timeout) would be over
+/// before the next; the batch is lost then, as it is at once by any other answer. Memory
+/// has one batch, encoded, however often it is sent; meanwhile others wait in the
+/// [`Pipeline`](super::Pipeline)'s queue.
+///
+/// Spans that a collector refuses of a batch that it takes are lost, too, and
+/// [counted](Exporter::rejected).
 #[derive(Debug, Clone)]
 pub struct Otlp {
     way: Way,
     headers: HeaderMap,
+    timeout: Duration,
+    retry: Retry,
+    gzip: bool,
+    /// Of the last batch.
+    rejected: u64,
 }
 
 #[derive(Debug, Clone)]
 enum Way {
-    Grpc(Channel),
-    Http(Box<Web>),
+    Grpc {
+        channel: Channel,
+        /// What it was made of, if it was made here.
+        endpoint: Option<Box<Endpoint>>,
+    },
+    Http {
+        web: Web,
+        /// Whether its client was made here.
+        own: bool,
+    },
 }
 
-/// The address, a header or a variable cannot be used.
+/// The address, a header, a certificate or a variable cannot be used.
 #[derive(Debug)]
-pub struct BadOtlp(Box<dyn Error + Send + Sync>);
+pub struct BadOtlp(BoxError);
 
 /// Why a collector did not take spans.
 #[derive(Debug)]
@@ -51,6 +92,7 @@ pub struct OtlpError(Failed);
 enum Failed {
     Grpc(Status),
     Http(PostError),
+    Late,
 }
 
 // ===== impl Otlp =====
@@ -66,13 +108,16 @@ impl Otlp {
     ///
     /// Outside of a tokio runtime, which runs the connection.
     pub fn grpc(address: &str) -> Result<Self, BadOtlp> {
-        let uri = absolute(address)?;
-        let mut endpoint = Endpoint::from(uri.clone()).connect_timeout(CONNECT);
-        if uri.scheme_str() == Some("https") {
-            let tls = ClientTlsConfig::new().with_webpki_roots();
-            endpoint = endpoint.tls_config(tls).map_err(|error| BadOtlp(error.into()))?;
-        }
-        Ok(Self { way: Way::Grpc(endpoint.connect_lazy()), headers: HeaderMap::new() })
+        let endpoint = Endpoint::from(absolute(address)?).connect_timeout(CONNECT);
+        Ok(Self::new(dialled(endpoint, ClientTlsConfig::new().with_webpki_roots())?))
+    }
+
+    /// Sends over gRPC by a channel of yours: with a client's certificate, through a
+    /// proxy, in a test. Take a lazy one (`Endpoint::connect_lazy`): the collector may
+    /// come later than you.
+    #[must_use]
+    pub fn grpc_by(channel: Channel) -> Self {
+        Self::new(Way::Grpc { channel, endpoint: None })
     }
 
     /// Sends over HTTP to `address`: `http://HOST:4318`, or `https://`. Without a path
@@ -82,10 +127,36 @@ impl Otlp {
     ///
     /// Fails if that is no address.
     pub fn http(address: &str) -> Result<Self, BadOtlp> {
-        let uri = absolute(address)?;
-        let uri = if uri.path() == "/" { below(uri, "/v1/traces")? } else { uri };
-        let web = Web::new(uri).map_err(|error| BadOtlp(error.into()))?;
-        Ok(Self { way: Way::Http(Box::new(web)), headers: HeaderMap::new() })
+        let web = Web::new(of_traces(address)?).map_err(|error| BadOtlp(error.into()))?;
+        Ok(Self::new(Way::Http { web, own: true }))
+    }
+
+    /// Sends over HTTP to `address`, as [`http`](Self::http), by a client of yours: with
+    /// a client's certificate, through a proxy, in a test. Each batch has a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that is no address.
+    pub fn http_by<S, B>(address: &str, client: S) -> Result<Self, BadOtlp>
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let web = Web::by(of_traces(address)?, client);
+        Ok(Self::new(Way::Http { web, own: false }))
+    }
+
+    fn new(way: Way) -> Self {
+        Self {
+            way,
+            headers: HeaderMap::new(),
+            timeout: Duration::from_secs(10),
+            retry: Retry::new(),
+            gzip: false,
+            rejected: 0,
+        }
     }
 
     /// Sends `name: value` with each batch: what a collector asks of who comes.
@@ -97,73 +168,101 @@ impl Otlp {
         self
     }
 
-    /// Reads OpenTelemetry's variables by `get`: `OTEL_SDK_DISABLED`,
-    /// `OTEL_TRACES_EXPORTER` (`otlp` or `none`), and of `OTEL_EXPORTER_OTLP_ENDPOINT`,
-    /// `_PROTOCOL` (`grpc` or `http/protobuf`, which is the default) and `_HEADERS` that
-    /// of `..._TRACES_...` first. `None` if nothing is to be sent.
-    ///
-    /// ```
-    /// use kit_trace::otel::Otlp;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// // A program says: `Otlp::from_env(|name| std::env::var(name).ok())`.
-    /// assert!(Otlp::from_env(|_| None).unwrap().is_some(), "http://localhost:4318/v1/traces");
-    /// # }
-    /// ```
+    /// Gives up a batch that is not taken within `limit`, all tries together: by default
+    /// 10 s, which is OpenTelemetry's. The [`Pipeline`](super::Pipeline) has a limit of its
+    /// own, whatever the exporter; the shorter one holds.
+    #[must_use]
+    pub const fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Sends a batch up to `most` times; at least once, by default 5 times.
+    #[must_use]
+    pub const fn tries(mut self, most: u32) -> Self {
+        self.retry.tries = most;
+        self
+    }
+
+    /// Seeds the pauses between tries, so that they can be foretold.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.retry.random = fastrand::Rng::with_seed(seed);
+        self
+    }
+
+    /// Sends batches compressed: a fifth of the bytes or less, for some of the
+    /// processor's time. Not so by default.
+    #[cfg(feature = "gzip")]
+    #[must_use]
+    pub const fn gzip(mut self) -> Self {
+        self.gzip = true;
+        self
+    }
+
+    /// Trusts the authorities in `pem` (certificates, one after the other) in place of
+    /// Mozilla's: a collector of your own network. It is without effect on `http://`.
     ///
     /// # Errors
     ///
-    /// Fails if one of them cannot be used.
+    /// Fails if there is none, or if one cannot be used; and if the client or the channel
+    /// is yours, whose trust is its own.
     ///
     /// # Panics
     ///
     /// As [`grpc`](Self::grpc), outside of a tokio runtime.
-    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, BadOtlp> {
-        let get = |name: &str| get(name).filter(|value| !value.is_empty());
-        let bad = |variable: BadVariable| BadOtlp(variable.into());
-        if get("OTEL_SDK_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true")) {
-            return Ok(None);
+    pub fn authorities(mut self, pem: &[u8]) -> Result<Self, BadOtlp> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| BadOtlp(error.into()))?;
+            roots.add(certificate).map_err(|error| BadOtlp(error.into()))?;
         }
-        match get("OTEL_TRACES_EXPORTER").as_deref() {
-            None | Some("otlp") => {}
-            Some("none") => return Ok(None),
-            Some(other) => {
-                return Err(bad(BadVariable::new("OTEL_TRACES_EXPORTER", other, "otlp or none")));
-            }
+        if roots.is_empty() {
+            return Err(BadOtlp("no certificate in it".into()));
         }
-        let of = |what: &str| {
-            let own = get(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}"));
-            own.or_else(|| get(&format!("OTEL_EXPORTER_OTLP_{what}")))
-        };
-        let protocol = of("PROTOCOL").unwrap_or_else(|| "http/protobuf".to_owned());
-        let mut otlp = match &*protocol {
-            "grpc" => {
-                Self::grpc(&of("ENDPOINT").unwrap_or_else(|| "http://localhost:4317".to_owned()))?
+        self.way = match self.way {
+            Way::Grpc { endpoint: Some(endpoint), .. } => {
+                let trust = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+                dialled(*endpoint, trust)?
             }
-            "http/protobuf" => {
-                let base = get("OTEL_EXPORTER_OTLP_ENDPOINT");
-                let base = base.unwrap_or_else(|| "http://localhost:4318".to_owned());
-                let below = || format!("{}/v1/traces", base.trim_end_matches('/'));
-                // Its own is taken just as it is.
-                let own = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-                Self::http(&own.unwrap_or_else(below))?
+            Way::Http { web, own: true } => {
+                let web = Web::trusting(web.uri().clone(), roots);
+                Way::Http { web: web.map_err(|error| BadOtlp(error.into()))?, own: true }
             }
-            other => {
-                let wanted = "grpc or http/protobuf";
-                return Err(bad(BadVariable::new("OTEL_EXPORTER_OTLP_PROTOCOL", other, wanted)));
+            Way::Grpc { endpoint: None, .. } | Way::Http { own: false, .. } => {
+                return Err(BadOtlp("whom your own client trusts is for it to say".into()));
             }
         };
-        let headers = of("HEADERS").unwrap_or_default();
-        for pair in headers.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-            // Not what it says: it may be a secret.
-            let wrong =
-                || bad(BadVariable::new("OTEL_EXPORTER_OTLP_HEADERS", "...", "name=value,..."));
-            let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
-            let name = name.trim().parse().map_err(|_| wrong())?;
-            let value = percent_decoded(value.trim());
-            otlp = otlp.header(name, HeaderValue::from_bytes(&value).map_err(|_| wrong())?);
+        Ok(self)
+    }
+
+    /// Tries once.
+    async fn send(
+        &self,
+        batch: Bytes,
+        headers: &HeaderMap,
+    ) -> Result<ExportTraceServiceResponse, Failed> {
+        match &self.way {
+            Way::Grpc { channel, .. } => {
+                let sent = grpc::export(channel.clone(), batch, headers.clone(), self.gzip);
+                sent.await.map_err(Failed::Grpc)
+            }
+            Way::Http { web, .. } => {
+                let answer = web.post(PROTOBUF, batch, headers).await.map_err(Failed::Http)?;
+                // One that says 2xx took it, whatever else it says.
+                Ok(ExportTraceServiceResponse::decode(answer).unwrap_or_default())
+            }
         }
-        Ok(Some(otlp))
+    }
+
+    /// Encodes a batch, once for all tries, and says by which headers it goes.
+    fn encoded(&self, batch: &ExportTraceServiceRequest) -> (Bytes, HeaderMap) {
+        let (batch, headers) = (batch.encode_to_vec(), self.headers.clone());
+        #[cfg(feature = "gzip")]
+        if self.gzip && matches!(self.way, Way::Http { .. }) {
+            return gzipped(&batch, headers);
+        }
+        (batch.into(), headers)
     }
 }
 
@@ -171,21 +270,51 @@ impl Exporter for Otlp {
     type Error = OtlpError;
 
     async fn export(&mut self, batch: Vec<SpanData>, resource: &Resource) -> Result<(), OtlpError> {
-        let resource = ResourceAttributesWithSchema::from(resource);
-        let resource_spans = group_spans_by_resource_and_scope(batch, &resource);
-        let batch = ExportTraceServiceRequest { resource_spans };
-        match &self.way {
-            Way::Grpc(channel) => {
-                let metadata = MetadataMap::from_headers(self.headers.clone());
-                let request = Request::from_parts(metadata, http::Extensions::new(), batch);
-                let sent = TraceServiceClient::new(channel.clone()).export(request).await;
-                sent.map(drop).map_err(|status| OtlpError(Failed::Grpc(status)))
+        self.rejected = 0;
+        let until = Instant::now().checked_add(self.timeout);
+        let (batch, headers) = {
+            let resource = ResourceAttributesWithSchema::from(resource);
+            let resource_spans = group_spans_by_resource_and_scope(batch, &resource);
+            self.encoded(&ExportTraceServiceRequest { resource_spans })
+        };
+        let mut retry = self.retry.clone();
+        let mut pauses = retry.pauses();
+        let answer = loop {
+            let sent = self.send(batch.clone(), &headers);
+            let sent = match until {
+                Some(until) => timeout_at(until, sent).await.unwrap_or(Err(Failed::Late)),
+                // In more time than there is.
+                None => sent.await,
+            };
+            let failed = match sent {
+                Ok(answer) => break Ok(answer),
+                Err(failed) => failed,
+            };
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match pauses.after(&failed) {
+                Some(pause) if left.is_none_or(|left| pause < left) => {
+                    let error = &OtlpError(failed);
+                    tracing::debug!(
+                        error = error as &dyn Error,
+                        ?pause,
+                        "spans were not taken yet"
+                    );
+                    sleep(pause).await;
+                }
+                _ => break Err(OtlpError(failed)),
             }
-            Way::Http(web) => {
-                let sent = web.post("application/x-protobuf", batch.encode_to_vec(), &self.headers);
-                sent.await.map_err(|error| OtlpError(Failed::Http(error)))
-            }
+        };
+        self.retry = retry;
+        if let Some(partial) = answer?.partial_success {
+            self.rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
+            let (rejected, why) = (self.rejected, partial.error_message);
+            tracing::debug!(rejected, why, "not all spans were taken");
         }
+        Ok(())
+    }
+
+    fn rejected(&self) -> u64 {
+        self.rejected
     }
 }
 
@@ -197,14 +326,35 @@ fn absolute(address: &str) -> Result<Uri, BadOtlp> {
     }
 }
 
-fn below(uri: Uri, path: &'static str) -> Result<Uri, BadOtlp> {
+fn of_traces(address: &str) -> Result<Uri, BadOtlp> {
+    let uri = absolute(address)?;
+    if uri.path() != "/" {
+        return Ok(uri);
+    }
     let mut parts = uri.into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    parts.path_and_query = Some(PathAndQuery::from_static("/v1/traces"));
     Uri::from_parts(parts).map_err(|error| BadOtlp(error.into()))
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
-    crate::propagation::decode(text.as_bytes())
+/// A channel that connects when it is asked.
+fn dialled(mut endpoint: Endpoint, trust: ClientTlsConfig) -> Result<Way, BadOtlp> {
+    if endpoint.uri().scheme_str() == Some("https") {
+        endpoint = endpoint.tls_config(trust).map_err(|error| BadOtlp(error.into()))?;
+    }
+    let channel = endpoint.connect_lazy();
+    Ok(Way::Grpc { channel, endpoint: Some(Box::new(endpoint)) })
+}
+
+#[cfg(feature = "gzip")]
+fn gzipped(batch: &[u8], mut headers: HeaderMap) -> (Bytes, HeaderMap) {
+    use std::io::Write;
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    // Memory takes whatever is written.
+    let _ = gzip.write_all(batch);
+    let batch = gzip.finish().unwrap_or_default();
+    headers.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    (batch.into(), headers)
 }
 
 // ===== impl errors =====
@@ -221,20 +371,34 @@ impl Error for BadOtlp {
     }
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grpc(status) => write!(f, "the collector answered {}", status.code()),
+            Self::Http(error) => error.fmt(f),
+            Self::Late => f.write_str("the collector did not answer in time"),
+        }
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Grpc(status) => Some(status),
+            Self::Http(error) => error.source(),
+            Self::Late => None,
+        }
+    }
+}
+
 impl fmt::Display for OtlpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Failed::Grpc(status) => write!(f, "the collector answered {}", status.code()),
-            Failed::Http(error) => error.fmt(f),
-        }
+        self.0.fmt(f)
     }
 }
 
 impl Error for OtlpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Failed::Grpc(status) => Some(status),
-            Failed::Http(error) => error.source(),
-        }
+        self.0.source()
     }
 }
