@@ -117,7 +117,7 @@ fn line_of(result: Result<(), Failed>) -> Line {
 fn a_call_is_logged_once_with_its_outcome_and_its_time() {
     let line = one(logged(|| async {
         let service = service_fn(|()| async {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            tokio::time::advance(Duration::from_millis(250)).await;
             Ok::<_, Failed>(())
         });
         LogLayer::new("step").layer(service).oneshot(()).await.unwrap();
