@@ -44,7 +44,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::{BoxError, service_fn};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{
+    Subscriber,
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, prelude::*};
 
 /// More than anything here takes, by a clock that moves when nothing else does.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -605,6 +609,65 @@ async fn calls_of_the_service_are_logged_at_debug_level_only() {
     let call = |line: &&str| line.contains("greeting(") && line.contains("Hello, Ada!");
     assert_eq!(logged("greeter=debug", None).await.lines().filter(call).count(), 1);
     assert_eq!(logged("info", None).await.lines().filter(call).count(), 0);
+}
+
+/// Counts kit's spans.
+#[derive(Debug, Clone, Default)]
+struct Spans(Arc<Mutex<usize>>);
+
+impl Spans {
+    fn count(&self) -> usize {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        if attributes.metadata().target().starts_with("kit_") {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+}
+
+/// Who watches is not what is to be watched: a scrape every few seconds and a probe each
+/// second would be most of what a quiet service logs and measures. The debug port's own
+/// requests are seen as its connections, and nowhere else: no line, no metric of requests,
+/// no trace.
+#[tokio::test(start_paused = true)]
+async fn who_reads_the_debug_port_is_in_no_log_and_in_no_metric_of_requests() {
+    quiet::quiet();
+    let (written, spans) = (Written::default(), Spans::default());
+    let subscriber = subscriber("trace", Format::Logfmt, written.clone()).with(spans.clone());
+    let _until_the_end = tracing::subscriber::set_default(subscriber);
+    let running = start(&["--trace-otlp=http://collector:4318"]).await;
+    let ours = || {
+        let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let of_kit = |line: &&str| {
+            ["target=access", "target=call", "target=kit_"]
+                .iter()
+                .any(|target| line.contains(target))
+        };
+        log.lines().filter(of_kit).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let asked = ["/metrics", "/health/ready", "/health/live", "/debug", "/debug/state", "/none"];
+    for target in asked {
+        running.debug.ask(target).await;
+    }
+    assert_eq!((ours(), spans.count()), (Vec::new(), 0));
+    let page = running.debug.ask("/metrics").await;
+    let of_requests = |line: &&str| line.starts_with("http_server_request_duration_seconds_count");
+    assert_eq!(page.lines().find(of_requests), None);
+    let connections = format!(r#"serve_connections_total{{server="debug"}} {}"#, asked.len() + 1);
+    assert!(page.contains(&connections), "{page}");
+
+    // Where it is to be seen, it is.
+    running.http.ask("/greeting?name=Ada").await;
+    let lines = ours();
+    assert_eq!(spans.count(), 1);
+    assert_eq!(lines.iter().filter(|line| line.contains("target=access")).count(), 1, "{lines:?}");
+    let page = running.debug.ask("/metrics").await;
+    let counts: Vec<_> = page.lines().filter(of_requests).collect();
+    assert!(counts.len() == 1 && counts[0].contains(r#"http_route="/greeting""#), "{counts:?}");
 }
 
 #[tokio::test(start_paused = true)]
