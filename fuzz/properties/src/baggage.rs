@@ -11,13 +11,15 @@ type Parts = (String, String, String);
 /// The bytes that are written at most (W3C Baggage, section 3.3.2).
 const MOST: usize = 8192;
 
-/// Baggage: how often each line is there in itself, up to 16 times, and lines of
-/// `baggage`; also what they say as keys and values to put in.
+/// Baggage: how often each line is there in itself, up to 16 times if it makes no more
+/// than 256 entries, and lines of `baggage`; also what they say as keys and values to
+/// put in.
 pub fn baggage(data: &[u8]) {
     let (times, lines) = crate::halves(data, b'\n');
-    let times = std::str::from_utf8(times).ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    let lines: Vec<_> =
-        lines.split(|byte| *byte == b'\n').map(|line| line.repeat(times.min(16))).collect();
+    let times = std::str::from_utf8(times).ok().and_then(|times| times.parse().ok());
+    let ends = lines.iter().filter(|byte| b",\n".contains(byte)).count();
+    let times = times.filter(|times| *times <= 16 && (ends + 1) * times <= 256).unwrap_or(1);
+    let lines: Vec<_> = lines.split(|byte| *byte == b'\n').map(|line| line.repeat(times)).collect();
     let mut headers = HeaderMap::new();
     for line in &lines {
         if let Ok(value) = HeaderValue::from_bytes(line) {
@@ -71,9 +73,9 @@ fn goes_on(baggage: &Baggage) {
     assert_eq!((all(&read), read.dropped()), (expected, 0));
 }
 
-/// What is put in, of up to 8 lines, is there, at the end, and the others as they were.
+/// What is put in, of up to 4 lines, is there, at the end, and the others as they were.
 fn writes(lines: &[Vec<u8>], mut baggage: Baggage) {
-    for line in lines.iter().take(8) {
+    for line in lines.iter().take(4) {
         let (key, value) = crate::halves(line, b'=');
         let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
         let before = all(&baggage);
