@@ -45,7 +45,8 @@ pub(crate) struct Ending {
 #[derive(Debug)]
 pub(crate) enum Way {
     Known(Slot),
-    New(Place),
+    /// In a box: it is rare, and a call carries this around.
+    New(Box<Place>),
 }
 
 // ===== impl Series =====
@@ -67,9 +68,10 @@ impl Series {
     /// made it up must not fill the table.
     pub(crate) fn way(&self, method: u8, route: Option<&str>) -> Way {
         let is = |place: &Place| place.method == method && place.route.as_deref() == route;
-        self.routes
-            .find(hash_place(method, route), is)
-            .map_or_else(|| Way::New(Place { method, route: route.map(Into::into) }), Way::Known)
+        self.routes.find(hash_place(method, route), is).map_or_else(
+            || Way::New(Box::new(Place { method, route: route.map(Into::into) })),
+            Way::Known,
+        )
     }
 
     /// Records a request that took `duration`, and its trace if it is sampled.
@@ -85,7 +87,7 @@ impl Series {
     ) {
         let slot = match way {
             Way::Known(slot) => Some(slot),
-            Way::New(place) => self.keep(place),
+            Way::New(place) => self.keep(*place),
         };
         let histogram = slot.and_then(|slot| self.histogram(recorder, slot, ending, &labels));
         let rest = || {

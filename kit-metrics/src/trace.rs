@@ -37,6 +37,29 @@ pub trait Traces<Req>: Clone {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Untraced;
 
+/// A trace or none, as calls carry it around: in plain words, for both are moved as often
+/// as a reply is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Carried([u64; 3]);
+
+// ===== impl Carried =====
+
+impl Carried {
+    /// No trace's id is all zero.
+    pub(crate) const NONE: Self = Self([0; 3]);
+
+    pub(crate) const fn new(trace: Option<Trace>) -> Self {
+        match trace {
+            Some(trace) => Self(trace.words()),
+            None => Self::NONE,
+        }
+    }
+
+    pub(crate) fn get(self) -> Option<Trace> {
+        Trace::of_words(self.0)
+    }
+}
+
 // ===== impl Trace =====
 
 impl Trace {

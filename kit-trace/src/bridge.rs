@@ -1,23 +1,29 @@
 //! What spans tell OpenTelemetry, where it listens.
 
-use crate::{Ids, TraceContext};
+use crate::{Ids, TraceContext, TraceId};
 use tracing::Span;
 
-/// Begins a span: below `parent`, with a link to `link`. Returns the ids that it has,
+/// Begins a span: below `parent`, with a link to `link`. If its layer decided that it is
+/// recorded, that is `decided`, with the id of its trace. Returns the ids that it has,
 /// which are those that are exported if it is.
 pub(crate) fn begin(
     span: &Span,
     parent: Option<&TraceContext>,
     link: Option<&TraceContext>,
     ids: &Ids,
+    decided: Option<TraceId>,
 ) -> TraceContext {
     #[cfg(feature = "otel")]
-    if let Some(context) = crate::otel::bridge::begin(span, parent, link) {
+    if let Some(context) = crate::otel::bridge::begin(span, parent, link, decided) {
         return context;
     }
     #[cfg(not(feature = "otel"))]
     let _ = link;
-    let context = parent.map_or_else(|| TraceContext::root(ids, true), |parent| parent.child(ids));
+    let id = decided.or_else(|| parent.map(TraceContext::trace_id));
+    let mut context = TraceContext::within(id.unwrap_or_else(|| ids.trace_id()), parent, ids);
+    if decided.is_some() {
+        context = context.sample();
+    }
     if span.has_field("trace_id") {
         span.record("trace_id", tracing::field::display(context.trace_id()));
         span.record("span_id", tracing::field::display(context.span_id()));

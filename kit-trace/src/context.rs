@@ -36,6 +36,7 @@ pub struct TraceContext {
     flags: Flags,
     state: TraceState,
     remote: bool,
+    left_out: bool,
 }
 
 /// Makes the ids of traces and spans.
@@ -278,7 +279,8 @@ impl TraceContext {
     /// Describes a span of this process.
     #[must_use]
     pub const fn new(trace_id: TraceId, span_id: SpanId, flags: Flags) -> Self {
-        Self { trace_id, span_id, flags, state: TraceState::NONE, remote: false }
+        let (state, remote, left_out) = (TraceState::NONE, false, false);
+        Self { trace_id, span_id, flags, state, remote, left_out }
     }
 
     /// Begins a trace: new ids, and the flag that says they are random.
@@ -286,6 +288,35 @@ impl TraceContext {
     pub fn root(ids: &Ids, sampled: bool) -> Self {
         let flags = Flags::RANDOM.with_sampled(sampled);
         Self::new(ids.trace_id(), ids.span_id(), flags)
+    }
+
+    /// Describes a span of the trace of `id`, which `parent` belongs to if there is one,
+    /// and else is new: it is recorded, for all that is known.
+    pub(crate) fn within(id: TraceId, parent: Option<&Self>, ids: &Ids) -> Self {
+        match parent {
+            Some(parent) => parent.child(ids),
+            None => Self::new(id, ids.span_id(), Flags::RANDOM.with_sampled(true)),
+        }
+    }
+
+    /// Says that it is recorded.
+    #[must_use]
+    pub(crate) const fn sample(mut self) -> Self {
+        self.flags = self.flags.with_sampled(true);
+        self
+    }
+
+    /// Says that it is not recorded, and that no span was opened for it.
+    #[must_use]
+    pub(crate) const fn leave_out(mut self) -> Self {
+        self.flags = self.flags.with_sampled(false);
+        self.left_out = true;
+        self
+    }
+
+    /// Says whether no span was opened for what belongs to it, nor should one be.
+    pub(crate) const fn is_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// Returns a span below this one: the same trace, flags and state, another id.

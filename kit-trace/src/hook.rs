@@ -7,7 +7,7 @@ use crate::{
 use http::Extensions;
 use kit_endpoint::Fault;
 use kit_transport::{Call, Hook, Observer, Phase, Protocol, TraceId};
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 /// Tells the span of a [`ServerSpanLayer`](crate::span::ServerSpanLayer) around the
 /// transport what only the transport knows: the template of the route, and each fault,
@@ -20,21 +20,21 @@ pub struct SpanHook;
 
 /// Tells of one request.
 #[derive(Debug)]
-pub struct Telling(Option<Open>);
+pub struct Telling(Option<Arc<Open>>);
 
 impl Hook for SpanHook {
     type Observer = Telling;
 
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Telling {
-        if let Some(context) = extensions.get::<TraceContext>() {
-            let id = TraceId::new(context.trace_id().to_bytes());
-            extensions.insert(id);
-        }
-        let open = extensions.remove::<Open>();
+        let open = extensions.remove::<Arc<Open>>();
         if let (Some(open), Some(route), Protocol::Http) = (&open, call.route, call.protocol) {
             crate::span::routed(&open.span, call.method, route);
         }
         Telling(open)
+    }
+
+    fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
+        extensions.get().map(|context: &TraceContext| TraceId::new(context.trace_id().to_bytes()))
     }
 }
 

@@ -40,11 +40,13 @@ pub mod log;
 #[cfg(feature = "otel")]
 pub mod otel;
 pub mod propagation;
+mod sampling;
 pub mod span;
 
 pub use self::{
     context::{Flags, Ids, SpanId, TraceContext, TraceId, TraceState},
     propagation::{Baggage, W3c},
+    sampling::Sampling,
     span::{ClientSpanLayer, ServerSpanLayer, SpanLayer, Trust},
 };
 

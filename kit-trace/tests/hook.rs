@@ -7,7 +7,7 @@ mod support;
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use kit_endpoint::{Fault, Kind};
 use kit_trace::{ServerSpanLayer, TraceContext, hook::SpanHook};
-use kit_transport::{Call, Hook, Phase, Protocol, TraceId, Watch};
+use kit_transport::{Call, Hook, Phase, Protocol, Watch};
 use std::convert::Infallible;
 use support::{Nothing, Spans, get, headers};
 use tower::{Layer, ServiceExt, service_fn};
@@ -36,7 +36,7 @@ async fn serve(kind: Option<Kind>, status: StatusCode) -> TraceContext {
             let call = Call::new(Protocol::Http, "GET", &head.headers).route(Some("/users/{id}"));
             let mut watch = Watch::new(SpanHook.before(&call, &mut head.extensions));
             let context = head.extensions.get::<TraceContext>().unwrap().clone();
-            let id = head.extensions.get::<TraceId>().unwrap();
+            let id = SpanHook.trace_id(&head.extensions).unwrap();
             assert_eq!(id.to_string(), context.trace_id().to_string());
             sends.send(context).unwrap();
             if let Some(kind) = kind {

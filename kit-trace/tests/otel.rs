@@ -24,7 +24,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{Nothing, get, headers, hop};
+use support::{Nothing, get, headers, hop, hop_by};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt, service_fn};
 use tracing::{dispatcher::DefaultGuard, subscriber::set_default};
@@ -418,6 +418,78 @@ async fn begun(calls: usize) -> usize {
         sampled += usize::from(sent[0]["traceparent"].to_str().unwrap().ends_with("-03"));
     }
     sampled
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_decides_first_and_once() {
+    let sampling = Sampling::per_second(3);
+    let rig = rig(|it| it.sampling(sampling.clone()));
+    let server = || ServerSpanLayer::new().sampling(sampling.clone());
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let sent = hop_by(server(), ClientSpanLayer::new(), HeaderMap::new(), 1).await;
+        told.push(sent[0]["traceparent"].to_str().unwrap().to_owned());
+    }
+    let flags: Vec<_> = told.iter().map(|told| &told[53..]).collect();
+    assert_eq!(flags, ["03", "03", "03", "02", "02"]);
+    let spans = rig.spans().await;
+    assert_eq!(spans.len(), 6);
+    for (pair, told) in spans.chunks(2).zip(&told) {
+        let (server, client) = (of(pair, &SpanKind::Server), of(pair, &SpanKind::Client));
+        assert_eq!(server.span_context.trace_id().to_string(), told[3..35]);
+        assert_eq!(client.span_context.span_id().to_string(), told[36..52]);
+        assert_eq!(client.parent_span_id, server.span_context.span_id());
+        assert_eq!(server.parent_span_id, SpanId::INVALID);
+    }
+}
+
+#[tokio::test]
+async fn a_layer_decides_by_the_id_that_the_trace_has() {
+    let sampling = Sampling::ratio(0.5);
+    let rig = rig(|it| it.sampling(sampling.clone()));
+    let mut sampled = 0;
+    for _ in 0..64 {
+        let server = ServerSpanLayer::new().sampling(sampling.clone());
+        let sent = hop_by(server, ClientSpanLayer::new(), HeaderMap::new(), 1).await;
+        let told = sent[0]["traceparent"].to_str().unwrap();
+        let is_low = u8::from_str_radix(&told[19..20], 16).unwrap() < 8;
+        assert_eq!(&told[53..], if is_low { "03" } else { "02" }, "{told}");
+        sampled += usize::from(is_low);
+    }
+    assert_eq!(rig.spans().await.len(), 2 * sampled);
+    // Of 64 at a half: in none of 10^9 runs.
+    assert!((8..=56).contains(&sampled), "{sampled}");
+}
+
+#[tokio::test]
+async fn amid_what_is_left_out_no_trace_begins() {
+    let rig = rig(|it| it);
+    let handles = service_fn(|_: Request<Nothing>| async {
+        tracing::info_span!("theirs").in_scope(|| tracing::info!("said"));
+        Ok::<_, Infallible>(Response::new(Nothing::new()))
+    });
+    let left_out = ServerSpanLayer::new().sampling(Sampling::never());
+    left_out.layer(handles).oneshot(get(HeaderMap::new())).await.unwrap();
+    assert!(rig.spans().await.is_empty());
+    tracing::info_span!("theirs").in_scope(|| ());
+    assert_eq!(rig.spans().await.len(), 1, "outside of it one does");
+}
+
+#[test]
+fn a_share_is_the_sdks() {
+    use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
+
+    let ids = kit_trace::Ids::seeded(7);
+    for share in [-1.0, 0.0, f64::MIN_POSITIVE, 0.01, 0.5, 0.999, 1.0, 2.0, f64::NAN] {
+        let sdk = Sampler::TraceIdRatioBased(share);
+        for _ in 0..1000 {
+            let id = ids.trace_id();
+            let theirs = opentelemetry::trace::TraceId::from_bytes(id.to_bytes());
+            let said = sdk.should_sample(None, theirs, "", &SpanKind::Server, &[], &[]);
+            let said = said.decision == SamplingDecision::RecordAndSample;
+            assert_eq!(Sampling::ratio(share).samples(None, id), said, "{share} of {id}");
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use kit_endpoint::Peer;
-use kit_trace::{ClientSpanLayer, ServerSpanLayer, Trust};
+use kit_trace::{ClientSpanLayer, Sampling, ServerSpanLayer, SpanLayer, TraceContext, Trust};
 use std::{
     convert::Infallible,
     future::{pending, poll_fn},
@@ -20,7 +20,7 @@ use support::{
     Nothing, PARENT, Reply, Spans, answers, get, grpc, headers, hop, hop_by, listening, name, ok,
     said, seen,
 };
-use tokio_stream::iter;
+use tokio_stream::{StreamExt, iter};
 use tower::{Layer, ServiceExt, service_fn};
 
 // ===== the server's =====
@@ -178,7 +178,7 @@ async fn the_span_is_open_at_each_poll() {
         assert_eq!(name(), Some("server"));
         tokio::task::yield_now().await;
         assert_eq!(name(), Some("server"));
-        let frames = tokio_stream::StreamExt::map(iter(0..2), |_| {
+        let frames = iter(0..2).map(|_| {
             assert_eq!(name(), Some("server"));
             Ok::<_, Infallible>(Frame::data(Bytes::from("x")))
         });
@@ -233,4 +233,128 @@ async fn so_does_one_that_a_filter_turns_off() {
     let sent = hop(headers(&[("traceparent", PARENT)]), 1).await;
     assert_eq!(sent[0]["traceparent"], PARENT);
     assert!(!hop(HeaderMap::new(), 1).await[0].contains_key("traceparent"));
+}
+
+// ===== what is recorded =====
+
+/// Asks somebody who tells what headers came.
+async fn asks(context: Option<&TraceContext>) -> HeaderMap {
+    let other = service_fn(|request: Request<Nothing>| async move {
+        let mut reply = Response::new(Nothing::new());
+        *reply.headers_mut() = request.headers().clone();
+        Ok::<_, Infallible>(reply)
+    });
+    let mut request = get(HeaderMap::new());
+    if let Some(context) = context {
+        request.extensions_mut().insert(context.clone());
+    }
+    ClientSpanLayer::new().layer(other).oneshot(request).await.unwrap().headers().clone()
+}
+
+fn parent(headers: &HeaderMap) -> &str {
+    headers.get("traceparent").map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_left_out_has_no_span_and_says_so_to_whom_it_calls() {
+    let spans = Spans::default();
+    let _listening = spans.listen();
+    for came in [None, Some("00-12345678901234567890123456789012-1234567890123456-00")] {
+        let mut headers = HeaderMap::new();
+        if let Some(came) = came {
+            headers.insert("traceparent", came.parse().unwrap());
+            headers.insert("tracestate", "a=1".parse().unwrap());
+        }
+        let endpoint = service_fn(|request: Request<Nothing>| async move {
+            assert_eq!(name(), None);
+            let context = request.extensions().get::<TraceContext>().cloned();
+            let step = SpanLayer::new("step").uncarried();
+            let step = step.layer(service_fn(async |()| Ok::<_, kit_endpoint::Expired>(())));
+            step.oneshot(()).await.unwrap();
+            let told = [asks(context.as_ref()).await, asks(None).await];
+            let mut reply = Response::new(Nothing::new());
+            reply.extensions_mut().insert((context.unwrap(), told));
+            Ok::<_, Infallible>(reply)
+        });
+        let server = ServerSpanLayer::new().sampling(Sampling::never()).layer(endpoint);
+        let mut reply = server.oneshot(get(headers)).await.unwrap();
+        let (context, told) =
+            reply.extensions_mut().remove::<(TraceContext, [HeaderMap; 2])>().unwrap();
+        assert!(!context.sampled() && !context.is_remote());
+        let (trace, state, flags) = match came {
+            Some(came) => (came[3..35].to_owned(), "a=1", "00"),
+            None => (context.trace_id().to_string(), "", "02"),
+        };
+        assert_eq!(context.trace_id().to_string(), trace);
+        for told in &told {
+            assert_eq!(parent(told), format!("00-{trace}-{}-{flags}", context.span_id()));
+            assert_eq!(told.get("tracestate").map_or("", |it| it.to_str().unwrap()), state);
+        }
+        if let Some(came) = came {
+            assert_ne!(parent(&told[0])[36..52], came[36..52], "who was called, not who called");
+        }
+    }
+    assert!(spans.all().is_empty(), "{:?}", spans.all());
+}
+
+#[tokio::test]
+async fn what_is_recorded_has_its_span() {
+    let spans = Spans::default();
+    let _listening = spans.listen();
+    let server = || ServerSpanLayer::new().sampling(Sampling::always());
+    let root = seen(server(), get(HeaderMap::new())).await.unwrap();
+    assert_eq!(root.flags().bits(), 3);
+    assert_eq!(spans.only().field("trace_id"), Some(&*root.trace_id().to_string()));
+    let unheard =
+        headers(&[("traceparent", "00-12345678901234567890123456789012-1234567890123456-00")]);
+    // A parent that is not recorded, and a layer that does not ask it.
+    let server = ServerSpanLayer::new().sampling(Sampling::always().whatever_the_parent());
+    let below = seen(server, get(unheard)).await.unwrap();
+    assert_eq!(below.trace_id().to_string(), PARENT[3..35]);
+    assert!(below.sampled());
+    assert_eq!(spans.all().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_so_while_it_is_polled_and_no_longer() {
+    let spans = Spans::default();
+    let _listening = spans.listen();
+    let waits = || service_fn(|_: Request<Nothing>| pending::<Result<Reply, Infallible>>());
+    let left_out = ServerSpanLayer::new().sampling(Sampling::never());
+    let mut call = tokio_test::task::spawn(left_out.layer(waits()).oneshot(get(HeaderMap::new())));
+    assert!(call.poll().is_pending());
+    assert!(parent(&asks(None).await).ends_with("-03"), "a trace of its own");
+    assert_eq!(spans.all().len(), 1);
+    drop(call);
+    // One that is recorded within one that is not, as services of one process do.
+    let inner = ServerSpanLayer::new().layer(service_fn(|_: Request<Nothing>| async {
+        let mut reply = ok("");
+        *reply.headers_mut() = asks(None).await;
+        Ok::<_, Infallible>(reply)
+    }));
+    let reply = left_out
+        .layer(service_fn(move |_: Request<Nothing>| inner.clone().oneshot(get(HeaderMap::new()))));
+    let reply = reply.oneshot(get(HeaderMap::new())).await.unwrap();
+    assert!(parent(reply.headers()).ends_with("-03"));
+    assert_eq!(spans.all().len(), 3);
+}
+
+#[tokio::test]
+async fn so_it_is_in_its_body() {
+    let spans = Spans::default();
+    let _listening = spans.listen();
+    let streams = service_fn(|request: Request<Nothing>| async move {
+        let context = request.extensions().get::<TraceContext>().unwrap().span_id().to_string();
+        let frames = iter([context]).then(|context| async move {
+            let told = asks(None).await;
+            assert!(parent(&told).contains(&context), "{told:?}");
+            Ok::<_, Infallible>(Frame::data(Bytes::from("said")))
+        });
+        let frames = StreamBody::new(Box::pin(frames));
+        Ok::<_, Infallible>(Response::new(frames))
+    });
+    let server = ServerSpanLayer::new().sampling(Sampling::never()).layer(streams);
+    let body = server.oneshot(get(HeaderMap::new())).await.unwrap().into_body();
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "said");
+    assert!(spans.all().is_empty());
 }

@@ -4,7 +4,7 @@
 //! message, or works for any service, is a tower layer instead. gRPC metadata
 //! is a header map too, so one hook serves every transport.
 
-use crate::{End, Protocol};
+use crate::{End, Protocol, TraceId};
 use http::{Extensions, HeaderMap};
 use kit_endpoint::{Fault, Peer};
 use std::fmt;
@@ -21,6 +21,13 @@ pub trait Hook: Clone {
     /// from it into the extensions; at a client what it puts there travels, if
     /// it is what [`propagate`](crate::propagate) writes.
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer;
+
+    /// Returns the trace that a request belongs to, by its extensions after `before`:
+    /// servers name it where they tell of a failure. By default that is a [`TraceId`]
+    /// among them.
+    fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
+        extensions.get().copied()
+    }
 }
 
 /// Watches one request.
@@ -157,6 +164,10 @@ impl<A: Hook, B: Hook> Hook for (A, B) {
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
         (self.0.before(call, extensions), self.1.before(call, extensions))
     }
+
+    fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
+        self.0.trace_id(extensions).or_else(|| self.1.trace_id(extensions))
+    }
 }
 
 impl<A: Observer, B: Observer> Observer for (A, B) {
@@ -186,6 +197,10 @@ impl<H: Hook> Hook for Option<H> {
 
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
         self.as_ref().map(|hook| hook.before(call, extensions))
+    }
+
+    fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
+        self.as_ref().and_then(|hook| hook.trace_id(extensions))
     }
 }
 

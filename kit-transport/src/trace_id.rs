@@ -1,10 +1,11 @@
 use std::fmt;
 
-/// The id of the trace that a request belongs to, among its extensions. It shows as 32
-/// hexadecimal digits in lower case, as W3C Trace Context writes it.
+/// The id of the trace that a request belongs to. It shows as 32 hexadecimal digits in
+/// lower case, as W3C Trace Context writes it.
 ///
-/// Whatever traces puts it there (kit-trace's `SpanHook` does); transports name it where
-/// they tell of a failure.
+/// Transports name it where they tell of a failure: it is among the request's extensions,
+/// or a hook finds it there by another name ([`Hook::trace_id`](crate::Hook::trace_id), as
+/// kit-trace's `SpanHook` does).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId([u8; 16]);
 

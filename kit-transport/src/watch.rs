@@ -23,7 +23,12 @@ use tokio::time::Instant;
 pub struct Watch<O: Observer> {
     observer: Option<O>,
     started: Option<Instant>,
-    end: End,
+    // An `End`, but for what is known at the end: it is moved as often as the reply is.
+    outcome: Outcome,
+    status: Option<StatusCode>,
+    received: u64,
+    sent: u64,
+    error: Option<Box<str>>,
     /// Whether the reply goes out without its body, so that nobody polls it.
     bodiless: bool,
 }
@@ -40,26 +45,27 @@ impl<O: Observer> Watch<O> {
     /// Starts to watch a request.
     pub fn new(observer: O) -> Self {
         let started = if O::SILENT { None } else { Some(Instant::now()) };
-        let end = End {
+        Self {
+            observer: Some(observer),
+            started,
             outcome: Outcome::Replied,
             status: None,
             received: 0,
             sent: 0,
-            duration: Duration::ZERO,
             error: None,
-        };
-        Self { observer: Some(observer), started, end, bodiless: false }
+            bodiless: false,
+        }
     }
 
     /// Says how many bytes of the other side's body came so far.
     pub const fn received(&mut self, bytes: u64) {
-        self.end.received = bytes;
+        self.received = bytes;
     }
 
     /// Says how many bytes of this side's body went out so far. [`Watched`]
     /// counts by itself.
     pub const fn sent(&mut self, bytes: u64) {
-        self.end.sent = bytes;
+        self.sent = bytes;
     }
 
     /// Says that the reply goes out without its body, whatever it has: the
@@ -92,8 +98,8 @@ impl<O: Observer> Watch<O> {
     /// Says that the request failed, in words already found.
     pub fn failed_with(&mut self, kind: Kind, error: Option<Box<str>>) {
         if !O::SILENT {
-            self.end.outcome = Outcome::Failed(kind);
-            self.end.error = error;
+            self.outcome = Outcome::Failed(kind);
+            self.error = error;
         }
     }
 
@@ -119,7 +125,7 @@ impl<O: Observer> Watch<O> {
         if let Some(observer) = &mut self.observer
             && !O::SILENT
         {
-            self.end.status = Some(status);
+            self.status = Some(status);
             self.bodiless |= matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             observer.after(headers);
         }
@@ -131,8 +137,14 @@ impl<O: Observer> Watch<O> {
         if O::SILENT {
             return;
         }
-        self.end.duration = self.started.map_or(Duration::ZERO, |started| started.elapsed());
-        observer.finish(&self.end);
+        observer.finish(&End {
+            outcome: self.outcome,
+            status: self.status,
+            received: self.received,
+            sent: self.sent,
+            duration: self.started.map_or(Duration::ZERO, |started| started.elapsed()),
+            error: self.error.take(),
+        });
     }
 }
 
@@ -144,7 +156,7 @@ impl<O: Observer> Drop for Watch<O> {
         if std::thread::panicking() {
             self.panicked();
         } else {
-            self.end.outcome = Outcome::Cancelled;
+            self.outcome = Outcome::Cancelled;
             self.finish();
         }
     }
@@ -154,7 +166,11 @@ impl<O: Observer + fmt::Debug> fmt::Debug for Watch<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
             .field("observer", &self.observer)
-            .field("end", &self.end)
+            .field("outcome", &self.outcome)
+            .field("status", &self.status)
+            .field("received", &self.received)
+            .field("sent", &self.sent)
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }
@@ -220,7 +236,7 @@ where
         let over = match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    watch.end.sent += bytes::Buf::remaining(data) as u64;
+                    watch.sent += bytes::Buf::remaining(data) as u64;
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     judge(watch, trailers);
@@ -275,7 +291,7 @@ impl Fault for BrokeOff {
 /// Reads the outcome that gRPC's trailers tell, unless it is known better.
 fn judge<O: Observer>(watch: &mut Watch<O>, trailers: &HeaderMap) {
     if let Some(Err(kind)) = Kind::from_grpc_status(trailers)
-        && watch.end.outcome == Outcome::Replied
+        && watch.outcome == Outcome::Replied
     {
         watch.failed_with(kind, None);
     }

@@ -22,10 +22,10 @@ use kit_limit::{
 };
 use kit_metrics::{GrpcServer, HttpServer, Prometheus};
 use kit_trace::{
-    ServerSpanLayer,
+    Sampling, ServerSpanLayer,
     hook::SpanHook,
     log::{AccessLog, Filter, Format, Lines},
-    otel::{Pipeline, Sampling, resource},
+    otel::{Pipeline, resource},
 };
 use kit_transport::RequestIds;
 use kit_transport_grpc::{GrpcLayer, Server as Grpc, Unary};
@@ -118,15 +118,16 @@ fn main() -> Result<(), BoxError> {
             Ok::<_, Error>(greet(hello.into_message()).await?)
         });
     let grpc = GrpcServer::new(metrics.clone()).methods(["bench.v1.Bench/Greet"]);
+    let spans = ServerSpanLayer::new().sampling(Sampling::ratio(SAMPLED));
     let hook = (auth.hook(), (RequestIds, (SpanHook, AccessLog)));
     if job()? == "http" {
         let server = Server::new(endpoint, query::decode, json::encode).route("/greeting");
         let server = server.hook((HttpServer::new(metrics), hook));
-        serve_one(TowerToHyperService::new(ServerSpanLayer::new().layer(server)))
+        serve_one(TowerToHyperService::new(spans.layer(server)))
     } else {
         let server = BenchServer::new(OnlyGreet(Grpc::new(endpoint, decode, encode)));
         let server = GrpcLayer::new().hook((grpc, hook)).layer(server);
-        serve_one(TowerToHyperService::new(ServerSpanLayer::new().layer(server)))
+        serve_one(TowerToHyperService::new(spans.layer(server)))
     }
 }
 

@@ -24,10 +24,10 @@ use kit_limit::{
 };
 use kit_metrics::{GrpcServer, HttpServer, Prometheus, RedLayer};
 use kit_trace::{
-    ServerSpanLayer,
+    Sampling, ServerSpanLayer,
     hook::SpanHook,
     log::{AccessLog, Filter, Format, Lines},
-    otel::{Pipeline, Sampling, resource},
+    otel::{Pipeline, resource},
 };
 use kit_transport::{Hook, RequestIds};
 use kit_transport_grpc::{GrpcLayer, Server as Grpc, Unary};
@@ -141,7 +141,8 @@ fn main() -> Result<(), BoxError> {
     let (http, grpc) = (HttpServer::new(metrics.clone()), GrpcServer::new(metrics));
     let http = (http, auth.hook());
     let grpc = (grpc.methods(["bench.v1.Bench/Greet"]), auth.hook());
-    let (spans, lines) = (ServerSpanLayer::new(), (RequestIds, AccessLog));
+    let spans = ServerSpanLayer::new().sampling(Sampling::ratio(SAMPLED));
+    let lines = (RequestIds, AccessLog);
 
     match (over, upto) {
         (_, "none") => serve(over, none, ()),

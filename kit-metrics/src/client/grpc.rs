@@ -2,6 +2,7 @@ use super::{LIMIT, server};
 use crate::{
     DynRecorder, Trace, TraceOf,
     series::{Ending, OTHER, Series, Way},
+    trace::Carried,
 };
 use kit_endpoint::Kind;
 use metrics::{Label, Recorder, Unit};
@@ -23,7 +24,7 @@ const DURATION: &str = "rpc.client.call.duration";
 /// call.end(Some(Kind::Unavailable), Duration::from_millis(3));
 /// assert!(metrics.render().contains(r#"error_type="UNAVAILABLE""#));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GrpcClient {
     shared: Arc<Shared>,
     // Only a hook has extensions to ask.
@@ -35,9 +36,9 @@ pub struct GrpcClient {
 #[derive(Debug)]
 #[must_use = "a call that is not ended is not recorded"]
 pub struct GrpcClientCall {
-    client: GrpcClient,
+    shared: Arc<Shared>,
     way: Way,
-    trace: Option<Trace>,
+    trace: Carried,
 }
 
 struct Shared {
@@ -77,14 +78,16 @@ impl GrpcClient {
     /// not a name that somebody sent.
     pub fn begin(&self, method: &str) -> GrpcClientCall {
         let way = self.shared.series.way(0, Some(method));
-        GrpcClientCall { client: self.clone(), way, trace: None }
+        GrpcClientCall { shared: Arc::clone(&self.shared), way, trace: Carried::NONE }
     }
 }
 
-impl fmt::Debug for GrpcClient {
+// ===== impl Shared =====
+
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.shared.server.each_ref().map(Label::value);
-        f.debug_struct("GrpcClient").field("server", &server).finish_non_exhaustive()
+        let server = self.server.each_ref().map(Label::value);
+        f.debug_struct("Shared").field("server", &server).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +96,7 @@ impl fmt::Debug for GrpcClient {
 impl GrpcClientCall {
     /// Says which trace this is an example of, if it is sampled.
     pub const fn trace(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
+        self.trace = Carried::new(trace);
         self
     }
 
@@ -104,8 +107,8 @@ impl GrpcClientCall {
     pub fn end(self, failure: Option<Kind>, duration: Duration) {
         let code = failure.map_or(0, Kind::grpc_code);
         let ending = Ending { status: code.into(), error: 0 };
-        let shared = &*self.client.shared;
-        let timed = (duration, self.trace);
+        let shared = &*self.shared;
+        let timed = (duration, self.trace.get());
         shared.series.record(&*shared.recorder, self.way, ending, timed, |place| {
             let mut labels = vec![Label::from_static_parts("rpc.system.name", "grpc")];
             labels.extend_from_slice(&shared.server);

@@ -2,6 +2,7 @@ use super::{LIMIT, server};
 use crate::{
     DynRecorder, Trace, TraceOf,
     series::{Ending, METHODS, OTHER, Series, Way, method_index},
+    trace::Carried,
 };
 use http::StatusCode;
 use kit_endpoint::Kind;
@@ -25,7 +26,7 @@ const DURATION: &str = "http.client.request.duration";
 /// call.end(Some(StatusCode::OK), None, Duration::from_millis(3));
 /// assert!(metrics.render().contains(r#"server_address="users""#));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HttpClient {
     shared: Arc<Shared>,
     // Only a hook has extensions to ask.
@@ -37,9 +38,9 @@ pub struct HttpClient {
 #[derive(Debug)]
 #[must_use = "a request that is not ended is not recorded"]
 pub struct HttpClientCall {
-    client: HttpClient,
+    shared: Arc<Shared>,
     way: Way,
-    trace: Option<Trace>,
+    trace: Carried,
 }
 
 struct Shared {
@@ -78,14 +79,16 @@ impl HttpClient {
     /// path.
     pub fn begin(&self, method: &str, template: Option<&str>) -> HttpClientCall {
         let way = self.shared.series.way(method_index(method), template);
-        HttpClientCall { client: self.clone(), way, trace: None }
+        HttpClientCall { shared: Arc::clone(&self.shared), way, trace: Carried::NONE }
     }
 }
 
-impl fmt::Debug for HttpClient {
+// ===== impl Shared =====
+
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.shared.server.each_ref().map(Label::value);
-        f.debug_struct("HttpClient").field("server", &server).finish_non_exhaustive()
+        let server = self.server.each_ref().map(Label::value);
+        f.debug_struct("Shared").field("server", &server).finish_non_exhaustive()
     }
 }
 
@@ -94,7 +97,7 @@ impl fmt::Debug for HttpClient {
 impl HttpClientCall {
     /// Says which trace this is an example of, if it is sampled.
     pub const fn trace(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
+        self.trace = Carried::new(trace);
         self
     }
 
@@ -113,8 +116,8 @@ impl HttpClientCall {
         // 0 is none, 1 the status, and from 2 on the kinds.
         let number = error.map_or(0, |kind| kind.map_or(1, |kind| kind as u16 + 2));
         let ending = Ending { status: code, error: number };
-        let shared = &*self.client.shared;
-        let timed = (duration, self.trace);
+        let shared = &*self.shared;
+        let timed = (duration, self.trace.get());
         shared.series.record(&*shared.recorder, self.way, ending, timed, |place| {
             let mut labels = shared.server.to_vec();
             let method = place.map_or(METHODS.len() - 1, |place| place.method.into());

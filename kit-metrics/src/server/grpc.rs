@@ -2,6 +2,7 @@ use super::LIMIT;
 use crate::{
     DynRecorder, Trace, TraceOf,
     series::{Ending, OTHER, Series, Way},
+    trace::Carried,
 };
 use kit_endpoint::Kind;
 use metrics::{Label, Recorder, Unit};
@@ -28,7 +29,7 @@ const UNKNOWN: &str = "_OTHER";
 /// call.end(Some(Kind::NotFound), Duration::from_millis(3));
 /// assert!(metrics.render().contains(r#"rpc_response_status_code="NOT_FOUND""#));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GrpcServer {
     shared: Arc<Shared>,
     // Only a hook has extensions to ask.
@@ -40,9 +41,9 @@ pub struct GrpcServer {
 #[derive(Debug)]
 #[must_use = "a call that is not ended is not recorded"]
 pub struct GrpcCall {
-    server: GrpcServer,
+    shared: Arc<Shared>,
     way: Way,
-    trace: Option<Trace>,
+    trace: Carried,
 }
 
 struct Shared {
@@ -92,13 +93,19 @@ impl GrpcServer {
     /// or failed as only an implementation fails, not as a server does before
     /// it looks for one (`UNIMPLEMENTED`, `UNAUTHENTICATED`, `CANCELLED`, ...).
     pub fn begin(&self, method: &str) -> GrpcCall {
-        GrpcCall { server: self.clone(), way: self.shared.series.way(0, Some(method)), trace: None }
+        GrpcCall {
+            shared: Arc::clone(&self.shared),
+            way: self.shared.series.way(0, Some(method)),
+            trace: Carried::NONE,
+        }
     }
 }
 
-impl fmt::Debug for GrpcServer {
+// ===== impl Shared =====
+
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrpcServer").finish_non_exhaustive()
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
@@ -107,7 +114,7 @@ impl fmt::Debug for GrpcServer {
 impl GrpcCall {
     /// Says which trace this is an example of, if it is sampled.
     pub const fn trace(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
+        self.trace = Carried::new(trace);
         self
     }
 
@@ -120,25 +127,31 @@ impl GrpcCall {
         let code = failure.map_or(0, Kind::grpc_code);
         let way = match self.way {
             Way::New(_) if failure.is_some_and(needs_no_method) => {
-                self.server.shared.series.way(0, Some(UNKNOWN))
+                self.shared.series.way(0, Some(UNKNOWN))
             }
             way => way,
         };
         let ending = Ending { status: code.into(), error: 0 };
-        let shared = &*self.server.shared;
-        shared.series.record(&*shared.recorder, way, ending, (duration, self.trace), |place| {
-            let Some(place) = place else { return labels(OTHER) };
-            let kind = Kind::from_grpc_code(code.into());
-            let mut labels = labels(place.route.as_deref().unwrap_or(UNKNOWN));
-            let status = kind.map_or("OK", Kind::name);
-            labels.push(Label::from_static_parts("rpc.response.status_code", status));
-            if let Some(kind) = kind
-                && (kind.is_server() || kind == Kind::Unimplemented)
-            {
-                labels.push(Label::from_static_parts("error.type", kind.name()));
-            }
-            labels
-        });
+        let shared = &*self.shared;
+        shared.series.record(
+            &*shared.recorder,
+            way,
+            ending,
+            (duration, self.trace.get()),
+            |place| {
+                let Some(place) = place else { return labels(OTHER) };
+                let kind = Kind::from_grpc_code(code.into());
+                let mut labels = labels(place.route.as_deref().unwrap_or(UNKNOWN));
+                let status = kind.map_or("OK", Kind::name);
+                labels.push(Label::from_static_parts("rpc.response.status_code", status));
+                if let Some(kind) = kind
+                    && (kind.is_server() || kind == Kind::Unimplemented)
+                {
+                    labels.push(Label::from_static_parts("error.type", kind.name()));
+                }
+                labels
+            },
+        );
     }
 }
 

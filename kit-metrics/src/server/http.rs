@@ -2,6 +2,7 @@ use super::LIMIT;
 use crate::{
     DynRecorder, METADATA, Trace, TraceOf,
     series::{Ending, METHODS, OTHER, Series, Way, method_index},
+    trace::Carried,
 };
 use http::StatusCode;
 use kit_endpoint::Kind;
@@ -30,7 +31,7 @@ const ACTIVE: &str = "http.server.active_requests";
 /// call.end(Some(StatusCode::OK), None, Duration::from_millis(3));
 /// assert!(metrics.render().contains(r#"http_route="/users/{id}""#));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HttpServer {
     shared: Arc<Shared>,
     // Only a hook has extensions to ask.
@@ -43,10 +44,10 @@ pub struct HttpServer {
 /// Dropped without an end it is not recorded.
 #[derive(Debug)]
 pub struct HttpCall {
-    server: HttpServer,
+    shared: Arc<Shared>,
     method: u8,
     way: Option<Way>,
-    trace: Option<Trace>,
+    trace: Carried,
 }
 
 struct Shared {
@@ -105,13 +106,7 @@ impl HttpServer {
         let method = method_index(method);
         self.shared.active(method.into()).increment(1.0);
         let way = Some(self.shared.series.way(method, route));
-        HttpCall { server: self.clone(), method, way, trace: None }
-    }
-}
-
-impl fmt::Debug for HttpServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpServer").field("scheme", &self.shared.scheme).finish_non_exhaustive()
+        HttpCall { shared: Arc::clone(&self.shared), method, way, trace: Carried::NONE }
     }
 }
 
@@ -126,13 +121,19 @@ impl Shared {
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
+}
+
 // ===== impl HttpCall =====
 
 impl HttpCall {
     /// Says which trace this is an example of, if it is sampled.
     #[must_use]
     pub const fn trace(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
+        self.trace = Carried::new(trace);
         self
     }
 
@@ -152,8 +153,9 @@ impl HttpCall {
         // 0 is none, 1 the status, and from 2 on the kinds.
         let number = error.map_or(0, |kind| kind.map_or(1, |kind| kind as u16 + 2));
         let ending = Ending { status: code, error: number };
-        let shared = &*self.server.shared;
-        shared.series.record(&*shared.recorder, way, ending, (duration, self.trace), |place| {
+        let timed = (duration, self.trace.get());
+        let shared = &*self.shared;
+        shared.series.record(&*shared.recorder, way, ending, timed, |place| {
             let Some(place) = place else { return rest(shared.scheme) };
             let mut labels = labels(usize::from(place.method), shared.scheme);
             if let Some(route) = &place.route {
@@ -173,7 +175,7 @@ impl HttpCall {
 
 impl Drop for HttpCall {
     fn drop(&mut self) {
-        self.server.shared.active(usize::from(self.method)).decrement(1.0);
+        self.shared.active(usize::from(self.method)).decrement(1.0);
     }
 }
 

@@ -5,8 +5,23 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{self, SpanContext, Status, TraceContextExt, TraceFlags, TraceState},
 };
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
+use std::cell::Cell;
 use tracing::Span;
 use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
+
+thread_local! {
+    /// The id of the trace that begins with the next span.
+    static NEXT: Cell<Option<TraceId>> = const { Cell::new(None) };
+}
+
+/// What a context has below which a layer decided to record.
+#[derive(Debug)]
+pub(crate) struct Decided;
+
+/// Makes ids at random, unless a layer made one before: it decided by it.
+#[derive(Debug, Default)]
+pub(crate) struct NextIds(RandomIdGenerator);
 
 /// Starts `span` below `parent`, and returns the ids that the tracer gave it; `None` if
 /// no layer of OpenTelemetry has it.
@@ -14,10 +29,17 @@ pub(crate) fn begin(
     span: &Span,
     parent: Option<&TraceContext>,
     link: Option<&TraceContext>,
+    decided: Option<TraceId>,
 ) -> Option<TraceContext> {
-    if let Some(parent) = parent {
-        let context = Context::new().with_remote_span_context(foreign(parent));
-        if let Err(SetParentError::LayerNotFound) = span.set_parent(context) {
+    if parent.is_some() || decided.is_some() {
+        let mut above = Context::new();
+        if decided.is_some() {
+            above = above.with_value(Decided);
+        }
+        if let Some(parent) = parent {
+            above = above.with_remote_span_context(foreign(parent));
+        }
+        if let Err(SetParentError::LayerNotFound) = span.set_parent(above) {
             return None;
         }
     }
@@ -25,7 +47,9 @@ pub(crate) fn begin(
         span.add_link(foreign(link));
     }
     // It starts here, before it is entered: ids and the decision to sample are final.
+    NEXT.set(decided);
     let context = span.context();
+    NEXT.set(None);
     let context = context.span().span_context().clone();
     let trace_id = TraceId::from_bytes(context.trace_id().to_bytes())?;
     let span_id = SpanId::from_bytes(context.span_id().to_bytes())?;
@@ -69,6 +93,17 @@ fn foreign(context: &TraceContext) -> SpanContext {
         context.is_remote(),
         state.unwrap_or_default(),
     )
+}
+
+impl IdGenerator for NextIds {
+    fn new_trace_id(&self) -> trace::TraceId {
+        let next = NEXT.take().map(|id| trace::TraceId::from_bytes(id.to_bytes()));
+        next.unwrap_or_else(|| self.0.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> trace::SpanId {
+        self.0.new_span_id()
+    }
 }
 
 fn own(state: &TraceState) -> crate::TraceState {

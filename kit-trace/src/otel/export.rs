@@ -1,4 +1,5 @@
-use super::Sampling;
+use super::bridge::NextIds;
+use crate::Sampling;
 use kit_endpoint::{Inspect, Inspector};
 use opentelemetry::{Context, trace::TracerProvider as _};
 use opentelemetry_sdk::{
@@ -107,7 +108,8 @@ impl Pipeline {
         }
     }
 
-    /// Records the traces that `sampling` says.
+    /// Records the traces that `sampling` says: all by default. A layer that was given
+    /// the same decides first, and is not asked again.
     #[must_use]
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
@@ -161,6 +163,7 @@ impl Pipeline {
         };
         let provider = SdkTracerProvider::builder()
             .with_sampler(self.sampling.clone())
+            .with_id_generator(NextIds::default())
             .with_span_limits(limits)
             .with_resource(self.resource.clone())
             .with_span_processor(queue)

@@ -5,7 +5,7 @@
 //! the two is a queue with a bound.
 //!
 //! ```
-//! use kit_trace::otel::{Exporter, Pipeline, Sampling, resource};
+//! use kit_trace::{Sampling, ServerSpanLayer, otel::{Exporter, Pipeline, resource}};
 //! use opentelemetry_sdk::{Resource, trace::SpanData};
 //! use tracing_subscriber::{Layer, layer::SubscriberExt, registry, filter::LevelFilter};
 //!
@@ -17,12 +17,14 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! # let collector = Nowhere;
-//! let pipeline = Pipeline::new(resource("greeter")).sampling(Sampling::ratio(0.01));
+//! let sampling = Sampling::ratio(0.01);
+//! let spans = ServerSpanLayer::new().sampling(sampling.clone());
+//! let pipeline = Pipeline::new(resource("greeter")).sampling(sampling);
 //! let (tracing, exporting) = pipeline.export(collector);
 //! let subscriber = registry().with(tracing.layer().with_filter(LevelFilter::INFO));
 //! // `tracing::subscriber::set_global_default(subscriber)`, and in the program's group
 //! let exporting = tokio::spawn(exporting.run());
-//! # let _ = subscriber;
+//! # let _ = (spans, subscriber);
 //! // ... and at the end, after the last request:
 //! assert!(tracing.flush(std::time::Duration::from_secs(5)).await);
 //! # exporting.abort();
@@ -32,8 +34,9 @@
 //! # A collector that is down
 //!
 //! ... or slow, or absent costs spans, and nothing else: what does not fit into the
-//! queue is dropped at once, what cannot be sent is dropped after one try, and both are
-//! counted ([`Tracing`] tells an [`Inspector`](kit_endpoint::Inspector)).
+//! queue is dropped at once, what cannot be sent is given up after what the exporter tries
+//! (`Otlp` as often as its `tries`, within a batch's time), and both are counted
+//! ([`Tracing`] tells an [`Inspector`](kit_endpoint::Inspector)).
 
 pub(crate) mod bridge;
 mod env;
@@ -53,5 +56,5 @@ pub use self::zipkin::{Zipkin, ZipkinError};
 pub use self::{
     env::{BadVariable, resource, resource_from_env},
     export::{Exporter, Exporting, Pipeline, Tracing},
-    sampling::Sampling,
 };
+pub use crate::Sampling;

@@ -1,4 +1,4 @@
-use super::{Errors, end::Ongoing};
+use super::{Errors, scope::Scope};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -13,14 +13,14 @@ pin_project! {
     pub struct SpanBody<B, R> {
         #[pin]
         body: B,
-        ongoing: Option<Ongoing>,
+        scope: Option<Box<Scope>>,
         errors: R,
     }
 }
 
 impl<B, R> SpanBody<B, R> {
-    pub(super) const fn new(body: B, ongoing: Option<Ongoing>, errors: R) -> Self {
-        Self { body, ongoing, errors }
+    pub(super) const fn new(body: B, scope: Option<Box<Scope>>, errors: R) -> Self {
+        Self { body, scope, errors }
     }
 
     /// Returns the body.
@@ -38,16 +38,19 @@ impl<B: Body, R: Errors<B::Error>> Body for SpanBody<B, R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(ongoing) = this.ongoing else { return this.body.poll_frame(cx) };
+        let Some(scope) = this.scope else { return this.body.poll_frame(cx) };
         let frame = {
-            let _entered = ongoing.span.enter();
+            let _in = scope.enter();
             ready!(this.body.as_mut().poll_frame(cx))
         };
         let over = match &frame {
             Some(Ok(frame)) => frame.is_trailers() || this.body.is_end_stream(),
             Some(Err(_)) | None => true,
         };
-        if over && let Some(mut ongoing) = this.ongoing.take() {
+        if over
+            && let Some(mut scope) = this.scope.take()
+            && let Some(ongoing) = scope.ongoing()
+        {
             match &frame {
                 Some(Ok(frame)) => ongoing.end(frame.trailers_ref()),
                 Some(Err(error)) => ongoing.errs(|span| this.errors.record(span, error)),

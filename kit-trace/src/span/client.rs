@@ -1,20 +1,18 @@
 use super::{
-    Errors, Shown, SpanBody,
+    Errors, Shown, SpanBody, SpanFuture,
     end::Ongoing,
     message::{self, Protocol, Url},
-    server::replied,
+    scope::{self, Opens, Scope, Verdict},
 };
 use crate::{
-    Ids, TraceContext, bridge,
+    Ids, Sampling, TraceContext, bridge,
     propagation::{Baggage, Propagate, W3c},
 };
 use http::{Request, Response, uri::Authority};
 use http_body::Body;
-use pin_project_lite::pin_project;
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -51,20 +49,8 @@ pub struct Resent(pub u32);
 #[derive(Debug, Clone)]
 struct Options<P> {
     propagator: P,
-    ids: Ids,
+    opens: Opens,
     server: Option<Authority>,
-    enabled: bool,
-}
-
-pin_project! {
-    /// The future of a [`ClientSpan`].
-    #[derive(Debug)]
-    pub struct ClientFuture<F, R> {
-        #[pin]
-        reply: F,
-        ongoing: Option<Ongoing>,
-        errors: Option<R>,
-    }
 }
 
 // ===== impl ClientSpanLayer =====
@@ -79,7 +65,7 @@ impl ClientSpanLayer {
 
 impl Default for ClientSpanLayer {
     fn default() -> Self {
-        let options = Options { propagator: W3c, ids: Ids::new(), server: None, enabled: true };
+        let options = Options { propagator: W3c, opens: Opens::new(), server: None };
         Self { options: Arc::new(options), errors: Shown }
     }
 }
@@ -87,15 +73,24 @@ impl Default for ClientSpanLayer {
 impl<P: Clone, R> ClientSpanLayer<P, R> {
     /// Writes the context by `propagator`: [`W3c`] by default.
     pub fn propagator<Q: Propagate>(self, propagator: Q) -> ClientSpanLayer<Q, R> {
-        let Options { ids, server, enabled, .. } = Arc::unwrap_or_clone(self.options);
-        let options = Arc::new(Options { propagator, ids, server, enabled });
+        let Options { opens, server, .. } = Arc::unwrap_or_clone(self.options);
+        let options = Arc::new(Options { propagator, opens, server });
         ClientSpanLayer { options, errors: self.errors }
+    }
+
+    /// Opens spans only for what `sampling` records, and decides that first; by default
+    /// each request has a span, and OpenTelemetry decides what becomes of it. What is
+    /// called on behalf of a request that its server left out has none in either case.
+    #[must_use]
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        Arc::make_mut(&mut self.options).opens.sampling = Some(sampling);
+        self
     }
 
     /// Makes ids by `ids`, where OpenTelemetry does not: [`Ids::new`] by default.
     #[must_use]
     pub fn ids(mut self, ids: Ids) -> Self {
-        Arc::make_mut(&mut self.options).ids = ids;
+        Arc::make_mut(&mut self.options).opens.ids = ids;
         self
     }
 
@@ -111,7 +106,7 @@ impl<P: Clone, R> ClientSpanLayer<P, R> {
     /// either case.
     #[must_use]
     pub fn enabled(mut self, opens: bool) -> Self {
-        Arc::make_mut(&mut self.options).enabled = opens;
+        Arc::make_mut(&mut self.options).opens.enabled = opens;
         self
     }
 
@@ -141,41 +136,48 @@ where
 {
     type Response = Response<SpanBody<T, R>>;
     type Error = S::Error;
-    type Future = ClientFuture<S::Future, R>;
+    type Future = SpanFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let ongoing = self.options.begin(&mut request);
-        let reply = match &ongoing {
-            Some(ongoing) => ongoing.span.in_scope(|| self.inner.call(request)),
-            None => self.inner.call(request),
-        };
-        ClientFuture { reply, ongoing, errors: Some(self.errors.clone()) }
+        let scope = self.options.begin(&mut request);
+        let _in = scope.enter_apart();
+        SpanFuture { reply: self.inner.call(request), scope, errors: Some(self.errors.clone()) }
     }
 }
 
 impl<P: Propagate> Options<P> {
-    fn begin<B>(&self, request: &mut Request<B>) -> Option<Ongoing> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Scope {
         if let Some(baggage) = request.extensions().get::<Baggage>().cloned() {
             baggage.inject(request.headers_mut());
         }
-        let parent = request.extensions_mut().remove::<TraceContext>();
-        let protocol = Protocol::of(request.headers());
-        let span =
-            if self.enabled { open(request, protocol, self.server.as_ref()) } else { Span::none() };
-        if span.is_disabled() {
-            if let Some(parent) = parent {
-                self.propagator.inject(&parent, request.headers_mut());
+        let parent = request.extensions_mut().remove::<TraceContext>().or_else(scope::left_out);
+        match self.opens.verdict(parent.as_ref()) {
+            Verdict::Off => self.pass(request, parent.as_ref()),
+            Verdict::LeftOut(context) => self.pass(request, Some(&context)),
+            Verdict::Open(decided) => {
+                let protocol = Protocol::of(request.headers());
+                let span = open(request, protocol, self.server.as_ref());
+                if span.is_disabled() {
+                    return self.pass(request, parent.as_ref());
+                }
+                let (parent, ids) = (parent.as_ref(), &self.opens.ids);
+                let context = bridge::begin(&span, parent, None, ids, decided);
+                self.propagator.inject(&context, request.headers_mut());
+                request.extensions_mut().insert(context);
+                Scope::Open(Ongoing::new(span, protocol, true, None))
             }
-            return None;
         }
-        let context = bridge::begin(&span, parent.as_ref(), None, &self.ids);
-        self.propagator.inject(&context, request.headers_mut());
-        request.extensions_mut().insert(context);
-        Some(Ongoing::new(span, protocol, true, None))
+    }
+
+    fn pass<B>(&self, request: &mut Request<B>, context: Option<&TraceContext>) -> Scope {
+        if let Some(context) = context {
+            self.propagator.inject(context, request.headers_mut());
+        }
+        Scope::Nothing
     }
 }
 
@@ -242,29 +244,4 @@ fn grpc_span<B>(request: &Request<B>) -> Span {
         trace_id = Empty,
         span_id = Empty,
     )
-}
-
-// ===== impl ClientFuture =====
-
-impl<F, R, T, E> Future for ClientFuture<F, R>
-where
-    F: Future<Output = Result<Response<T>, E>>,
-    T: Body,
-    R: Errors<E>,
-{
-    type Output = Result<Response<SpanBody<T, R>>, E>;
-
-    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let reply = match this.ongoing {
-            Some(ongoing) => {
-                let _entered = ongoing.span.enter();
-                ready!(this.reply.poll(cx))
-            }
-            None => ready!(this.reply.poll(cx)),
-        };
-        let errors = this.errors.take().expect("polled after the reply");
-        Poll::Ready(replied(reply, this.ongoing.take(), errors))
-    }
 }

@@ -16,9 +16,24 @@ pub(super) struct Ongoing {
     pub(super) span: Span,
     protocol: Protocol,
     client: bool,
-    /// Somebody told why it fails: who knew more than its status says.
-    told: Option<Arc<AtomicBool>>,
+    told: Option<Arc<Open>>,
     over: bool,
+}
+
+/// The span of a request on its way to a hook, which may tell more of it.
+#[derive(Debug)]
+pub(crate) struct Open {
+    #[cfg(feature = "hook")]
+    pub(crate) span: Span,
+    /// Somebody told why it fails: who knew more than its status says.
+    pub(crate) told: AtomicBool,
+}
+
+#[cfg(feature = "hook")]
+impl Open {
+    pub(super) const fn new(span: Span) -> Self {
+        Self { span, told: AtomicBool::new(false) }
+    }
 }
 
 impl Ongoing {
@@ -26,7 +41,7 @@ impl Ongoing {
         span: Span,
         protocol: Protocol,
         client: bool,
-        told: Option<Arc<AtomicBool>>,
+        told: Option<Arc<Open>>,
     ) -> Self {
         Self { span, protocol, client, told, over: false }
     }
@@ -107,7 +122,7 @@ impl Ongoing {
     }
 
     fn is_told(&self) -> bool {
-        self.told.as_ref().is_some_and(|told| told.load(Ordering::Relaxed))
+        self.told.as_ref().is_some_and(|open| open.told.load(Ordering::Relaxed))
     }
 }
 

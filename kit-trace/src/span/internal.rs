@@ -1,4 +1,4 @@
-use super::{Errors, Faults, errors};
+use super::{Errors, Faults, errors, scope};
 use crate::{Ids, TraceContext, bridge};
 use kit_endpoint as kit;
 use pin_project_lite::pin_project;
@@ -233,10 +233,11 @@ where
 
     fn call(&mut self, mut request: Req) -> Self::Future {
         let SpanLayer { make, errors, replies, carries, ids } = &self.layer;
-        let span = make.make(&request);
+        let parent = carries.parent(&request).or_else(scope::left_out);
+        let is_left_out = parent.as_ref().is_some_and(TraceContext::is_left_out);
+        let span = if is_left_out { Span::none() } else { make.make(&request) };
         if !span.is_disabled() {
-            let parent = carries.parent(&request);
-            let context = bridge::begin(&span, parent.as_ref(), None, ids);
+            let context = bridge::begin(&span, parent.as_ref(), None, ids, None);
             carries.carry(context, &mut request);
         }
         let reply = span.in_scope(|| self.inner.call(request));

@@ -16,6 +16,14 @@
 //! nothing is recorded. The context that came with the request goes on all the same, as
 //! it came, so that a service that records nothing breaks nobody's trace.
 //!
+//! # What a request that is not recorded costs
+//!
+//! With [`sampling`](ServerSpanLayer::sampling) the layer decides before it opens
+//! anything: a request that is left out has no span, only a context that says so to
+//! whom it calls. [`ClientSpanLayer`] and [`SpanLayer`] open none on its behalf, and spans
+//! that others open while it is polled begin no trace of their own. (A task that it
+//! spawns is on its own: give it the [`TraceContext`](crate::TraceContext).)
+//!
 //! # Readiness
 //!
 //! Each is ready when what is inside is.
@@ -24,24 +32,28 @@ mod body;
 mod client;
 mod end;
 mod errors;
+mod future;
 mod internal;
 mod message;
+pub(crate) mod scope;
 mod server;
 mod trust;
 
 pub use self::{
     body::SpanBody,
-    client::{ClientFuture, ClientSpan, ClientSpanLayer, Resent},
+    client::{ClientSpan, ClientSpanLayer, Resent},
     errors::{Boxed, Errors, Faults, Shown, Sourced},
+    future::SpanFuture,
     internal::{
         AnyReply, Business, Carried, Carries, InternalFuture, MakeSpan, Named, Replies, SpanLayer,
         SpanService, Uncarried,
     },
-    server::{ServerFuture, ServerSpan, ServerSpanLayer, route},
+    server::{ServerSpan, ServerSpanLayer, route},
     trust::Trust,
 };
 #[cfg(feature = "hook")]
 pub(crate) use self::{
+    end::Open,
     errors::{chain, failed},
-    server::{Open, routed},
+    server::routed,
 };

@@ -1,20 +1,19 @@
 use super::{
-    Errors, Shown, SpanBody, Trust,
+    Errors, Shown, SpanBody, SpanFuture, Trust,
     end::Ongoing,
     message::{self, Protocol, Query},
+    scope::{Opens, Scope, Verdict},
 };
 use crate::{
-    Ids, bridge,
+    Ids, Sampling, TraceContext, bridge,
     propagation::{Baggage, BaggageLimits, Propagate, W3c},
 };
 use http::{Request, Response, header};
 use http_body::Body;
 use kit_endpoint::Peer;
-use pin_project_lite::pin_project;
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -44,21 +43,9 @@ pub struct ServerSpan<S, P = W3c, R = Shown> {
 struct Options<P> {
     propagator: P,
     trust: Trust,
-    ids: Ids,
+    opens: Opens,
     baggage: Option<BaggageLimits>,
     user_agent: bool,
-    enabled: bool,
-}
-
-pin_project! {
-    /// The future of a [`ServerSpan`].
-    #[derive(Debug)]
-    pub struct ServerFuture<F, R> {
-        #[pin]
-        reply: F,
-        ongoing: Option<Ongoing>,
-        errors: Option<R>,
-    }
 }
 
 /// Names the template of the route in the span that is open, which must be a server's:
@@ -109,10 +96,9 @@ impl Default for ServerSpanLayer {
         let options = Options {
             propagator: W3c,
             trust: Trust::all(),
-            ids: Ids::new(),
+            opens: Opens::new(),
             baggage: None,
             user_agent: false,
-            enabled: true,
         };
         Self { options: Arc::new(options), errors: Shown }
     }
@@ -121,9 +107,8 @@ impl Default for ServerSpanLayer {
 impl<P: Clone, R> ServerSpanLayer<P, R> {
     /// Reads the context by `propagator`: [`W3c`] by default.
     pub fn propagator<Q: Propagate>(self, propagator: Q) -> ServerSpanLayer<Q, R> {
-        let Options { trust, ids, baggage, user_agent, enabled, .. } =
-            Arc::unwrap_or_clone(self.options);
-        let options = Options { propagator, trust, ids, baggage, user_agent, enabled };
+        let Options { trust, opens, baggage, user_agent, .. } = Arc::unwrap_or_clone(self.options);
+        let options = Options { propagator, trust, opens, baggage, user_agent };
         ServerSpanLayer { options: Arc::new(options), errors: self.errors }
     }
 
@@ -134,10 +119,20 @@ impl<P: Clone, R> ServerSpanLayer<P, R> {
         self
     }
 
+    /// Opens spans only for what `sampling` records, and decides that first: what is
+    /// not recorded costs next to nothing, and is in no span of a log line either. Its
+    /// context goes on, with the flag that says so. By default each request has a span,
+    /// and OpenTelemetry decides what becomes of it.
+    #[must_use]
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        Arc::make_mut(&mut self.options).opens.sampling = Some(sampling);
+        self
+    }
+
     /// Makes ids by `ids`, where OpenTelemetry does not: [`Ids::new`] by default.
     #[must_use]
     pub fn ids(mut self, ids: Ids) -> Self {
-        Arc::make_mut(&mut self.options).ids = ids;
+        Arc::make_mut(&mut self.options).opens.ids = ids;
         self
     }
 
@@ -161,7 +156,7 @@ impl<P: Clone, R> ServerSpanLayer<P, R> {
     /// either case.
     #[must_use]
     pub fn enabled(mut self, opens: bool) -> Self {
-        Arc::make_mut(&mut self.options).enabled = opens;
+        Arc::make_mut(&mut self.options).opens.enabled = opens;
         self
     }
 
@@ -191,24 +186,21 @@ where
 {
     type Response = Response<SpanBody<T, R>>;
     type Error = S::Error;
-    type Future = ServerFuture<S::Future, R>;
+    type Future = SpanFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let ongoing = self.options.begin(&mut request);
-        let reply = match &ongoing {
-            Some(ongoing) => ongoing.span.in_scope(|| self.inner.call(request)),
-            None => self.inner.call(request),
-        };
-        ServerFuture { reply, ongoing, errors: Some(self.errors.clone()) }
+        let scope = self.options.begin(&mut request);
+        let _in = scope.enter_apart();
+        SpanFuture { reply: self.inner.call(request), scope, errors: Some(self.errors.clone()) }
     }
 }
 
 impl<P: Propagate> Options<P> {
-    fn begin<B>(&self, request: &mut Request<B>) -> Option<Ongoing> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Scope {
         let came = self.propagator.extract(request.headers());
         let carries = came.is_some() || self.baggage.is_some();
         let believed = carries && self.trust.believes(request.extensions());
@@ -219,26 +211,24 @@ impl<P: Propagate> Options<P> {
             request.extensions_mut().insert(baggage);
         }
         let (parent, link) = if believed { (came, None) } else { (None, came) };
-        let protocol = Protocol::of(request.headers());
-        let span = if self.enabled { self.open(request, protocol) } else { Span::none() };
-        if span.is_disabled() {
-            if let Some(parent) = parent {
-                request.extensions_mut().insert(parent);
+        match self.opens.verdict(parent.as_ref()) {
+            Verdict::Off => pass(request, parent),
+            Verdict::LeftOut(context) => {
+                let scope = Scope::left_out(&context);
+                request.extensions_mut().insert(context);
+                scope
             }
-            return None;
+            Verdict::Open(decided) => {
+                let protocol = Protocol::of(request.headers());
+                let span = self.open(request, protocol);
+                if span.is_disabled() {
+                    return pass(request, parent);
+                }
+                let (parent, link, ids) = (parent.as_ref(), link.as_ref(), &self.opens.ids);
+                let context = bridge::begin(&span, parent, link, ids, decided);
+                Scope::Open(opened(request, span, context, protocol))
+            }
         }
-        let context = bridge::begin(&span, parent.as_ref(), link.as_ref(), &self.ids);
-        request.extensions_mut().insert(context);
-        #[cfg(feature = "hook")]
-        let told = {
-            let told = Arc::default();
-            let open = Open { span: span.clone(), told: Arc::clone(&told) };
-            request.extensions_mut().insert(open);
-            Some(told)
-        };
-        #[cfg(not(feature = "hook"))]
-        let told = None;
-        Some(Ongoing::new(span, protocol, false, told))
     }
 
     fn open<B>(&self, request: &Request<B>, protocol: Protocol) -> Span {
@@ -267,6 +257,32 @@ impl<P: Propagate> Options<P> {
         }
         span
     }
+}
+
+/// What came goes on as it came.
+fn pass<B>(request: &mut Request<B>, parent: Option<TraceContext>) -> Scope {
+    if let Some(parent) = parent {
+        request.extensions_mut().insert(parent);
+    }
+    Scope::Nothing
+}
+
+fn opened<B>(
+    request: &mut Request<B>,
+    span: Span,
+    context: TraceContext,
+    protocol: Protocol,
+) -> Ongoing {
+    request.extensions_mut().insert(context);
+    #[cfg(feature = "hook")]
+    let told = {
+        let open = Arc::new(super::Open::new(span.clone()));
+        request.extensions_mut().insert(Arc::clone(&open));
+        Some(open)
+    };
+    #[cfg(not(feature = "hook"))]
+    let told = None;
+    Ongoing::new(span, protocol, false, told)
 }
 
 fn http_span<B>(request: &Request<B>) -> Span {
@@ -329,61 +345,4 @@ fn grpc_span<B>(request: &Request<B>) -> Span {
         trace_id = Empty,
         span_id = Empty,
     )
-}
-
-// ===== impl ServerFuture =====
-
-impl<F, R, T, E> Future for ServerFuture<F, R>
-where
-    F: Future<Output = Result<Response<T>, E>>,
-    T: Body,
-    R: Errors<E>,
-{
-    type Output = Result<Response<SpanBody<T, R>>, E>;
-
-    #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let reply = match this.ongoing {
-            Some(ongoing) => {
-                let _entered = ongoing.span.enter();
-                ready!(this.reply.poll(cx))
-            }
-            None => ready!(this.reply.poll(cx)),
-        };
-        let errors = this.errors.take().expect("polled after the reply");
-        Poll::Ready(replied(reply, this.ongoing.take(), errors))
-    }
-}
-
-/// Records the head of a reply, and lets the span go with its body.
-pub(super) fn replied<T: Body, E, R: Errors<E>>(
-    reply: Result<Response<T>, E>,
-    mut ongoing: Option<Ongoing>,
-    errors: R,
-) -> Result<Response<SpanBody<T, R>>, E> {
-    match reply {
-        Ok(reply) => {
-            let ends = reply.body().is_end_stream();
-            if let Some(ongoing) = &mut ongoing {
-                ongoing.head(reply.status(), reply.headers(), ends);
-            }
-            let ongoing = ongoing.filter(|_| !ends);
-            Ok(reply.map(|body| SpanBody::new(body, ongoing, errors)))
-        }
-        Err(error) => {
-            if let Some(ongoing) = &mut ongoing {
-                ongoing.errs(|span| errors.record(span, &error));
-            }
-            Err(error)
-        }
-    }
-}
-
-/// The span of a request on its way to a hook, which may tell more of it.
-#[cfg(feature = "hook")]
-#[derive(Debug, Clone)]
-pub(crate) struct Open {
-    pub(crate) span: Span,
-    pub(crate) told: Arc<std::sync::atomic::AtomicBool>,
 }

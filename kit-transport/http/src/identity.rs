@@ -1,5 +1,5 @@
 use http::Extensions;
-use kit_transport::{Observer, RequestId, TraceId};
+use kit_transport::{Hook, Observer, RequestId, TraceId};
 
 /// What a request is called, where a hook told.
 #[derive(Debug, Default)]
@@ -11,12 +11,12 @@ pub(crate) struct Identity {
 // ===== impl Identity =====
 
 impl Identity {
-    /// Reads it; hooks that are silent tell nothing.
-    pub(crate) fn told<O: Observer>(extensions: &Extensions) -> Self {
-        if O::SILENT {
+    /// Asks for it; hooks that are silent tell nothing.
+    pub(crate) fn told<H: Hook>(hook: &H, extensions: &Extensions) -> Self {
+        if H::Observer::SILENT {
             return Self::default();
         }
         let request_id = extensions.get::<RequestId>().cloned();
-        Self { request_id, trace_id: extensions.get::<TraceId>().copied() }
+        Self { request_id, trace_id: hook.trace_id(extensions) }
     }
 }

@@ -230,7 +230,7 @@ where
             .route(self.options.route)
             .peer(head.extensions.get::<Peer>().copied());
         let watch = Watch::new(self.hook.before(&call, &mut head.extensions));
-        let ids = Identity::told::<H::Observer>(&head.extensions);
+        let ids = Identity::told(&self.hook, &head.extensions);
         let bodiless = head.method == Method::HEAD;
         let call = self.outgoing(head).map(|(mut head, deadline)| {
             headers::delimit(&mut head, &body);

@@ -333,7 +333,7 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         if head.method == Method::HEAD {
             watch.bodiless();
         }
-        let ids = Identity::told::<H::Observer>(&head.extensions);
+        let ids = Identity::told(&self.hook, &head.extensions);
         let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
         let deadline = match deadline::timeout(&head.headers, timeout) {
             Ok(Some(Duration::ZERO)) => Err(Refusal::Expired(Expired::new(false))),
