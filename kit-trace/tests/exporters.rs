@@ -156,8 +156,14 @@ fn a_pipeline_is_read_by_the_specification() {
         ("BSP_EXPORT_TIMEOUT", "1500"),
     ]);
     let shown = shown.unwrap();
-    for said in ["other", "AlwaysOff", "queue: 100", "batch: 100", "delay: 250ms", "timeout: 1.5s"]
-    {
+    for said in [
+        "other",
+        "Share(0.0), by_parent: false",
+        "queue: 100",
+        "batch: 100",
+        "delay: 250ms",
+        "timeout: 1.5s",
+    ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     let sizes = [("BSP_MAX_QUEUE_SIZE", "4096"), ("BSP_MAX_EXPORT_BATCH_SIZE", "1024")];
