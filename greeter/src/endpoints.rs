@@ -1,13 +1,13 @@
 //! The service as endpoints, each with the layers around it.
 
-use crate::{entry::Entry, service, upstream::Unanswered};
+use crate::{entry::Entry, hooks, service, upstream::Unanswered};
 use kit_auth::Denied;
 use kit_breaker::{BreakerLayer, Circuit, Open};
 use kit_endpoint::{
     CatchPanicLayer, DeadlineLayer, Details, Endpoint, Expired, Fault, Kind, Panicked, Request,
 };
 use kit_limit::{concurrency::ConcurrencyLimited, rate::RateLimited};
-use kit_metrics::{Prometheus, RedLayer};
+use kit_metrics::Prometheus;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt, iter, once};
@@ -110,7 +110,7 @@ where
     I: Stream<Item = Result<Hello, F>> + Send + 'static,
     F: Fault,
 {
-    let red = move |name| RedLayer::new(metrics.clone(), "endpoint", &[("endpoint", name)]);
+    let red = hooks::red(metrics);
     let deadline = DeadlineLayer::of_request().default(LIMIT);
     let well = service.clone();
     let health = ServiceBuilder::new().layer(deadline.clone()).service_fn(move |_: Request<()>| {
@@ -124,15 +124,20 @@ where
         .layer((BreakerLayer::shared(circuit), CatchPanicLayer::new()))
         .service_fn(move |hello| upstream.greeting(hello, &|name| service.greeting(name)));
     let greeting = (red("greeting"), deadline.clone(), entry.clone()).layer(greet.clone());
-    let each = move |hello: Result<Hello, Error>| {
+    // Of a stream, each is asked for on behalf of it: with its deadline, its
+    // trace and whatever else it came with.
+    let each = move |stream: Request<()>| {
         let greet = greet.clone();
-        async move { greet.oneshot(Request::new(hello?)).await }
+        move |hello: Result<Hello, Error>| {
+            let asked = hello.map(|hello| greet.clone().oneshot(stream.with(hello)));
+            async move { asked?.await }
+        }
     };
     let in_turn = each.clone();
     let greetings = ServiceBuilder::new()
         .layer((red("greetings").streaming(), deadline.clone().streaming(), entry.clone()))
         .service_fn(move |names: Request<Vec<String>>| {
-            let each = in_turn.clone();
+            let each = in_turn(names.with(()));
             async move {
                 let mut hellos = names.into_message().into_iter().map(|name| Ok(Hello { name }));
                 if hellos.len() > service::MOST_NAMES {
@@ -148,9 +153,9 @@ where
         .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), entry))
         .service_fn(move |hellos: Request<I>| {
             let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
+            let each = each(hellos.with(()));
             let hellos = hellos.into_message().map(move |hello| hello.map_err(unreadable));
-            let greetings = hellos.then(each.clone());
-            async move { Ok(greetings) }
+            async move { Ok(hellos.then(each)) }
         });
     Endpoints { health, greeting, greetings, chat }
 }

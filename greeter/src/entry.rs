@@ -101,6 +101,12 @@ impl Entry {
         Self { layers, upstream: Upstream::default(), spans }
     }
 
+    /// Has `upstream` asked for what gets in; by default the service itself is.
+    #[must_use]
+    pub fn asking(self, upstream: Upstream) -> Self {
+        Self { upstream, ..self }
+    }
+
     /// Returns who is asked for what gets in.
     #[must_use]
     pub fn upstream(&self) -> Upstream {

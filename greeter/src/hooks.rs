@@ -9,7 +9,8 @@ use crate::{
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use http::Extensions;
-use kit_metrics::{GrpcServer, HttpServer, Prometheus, Trace};
+use kit_endpoint::{ServerFaults, UntilReply};
+use kit_metrics::{GrpcServer, HttpServer, Prometheus, RedLayer, Trace, TraceOf};
 use kit_sd::Registration;
 use kit_serve::{Server, tls::Certificates};
 use kit_trace::{TraceContext, hook::SpanHook};
@@ -46,6 +47,14 @@ pub fn grpc(
     let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
     let measured = GrpcServer::new(metrics.clone()).methods(methods).exemplars(example);
     (RequestIds, (SpanHook, (measured, (AccessLog, asked))))
+}
+
+/// What measures the calls of an endpoint.
+pub type Red = RedLayer<ServerFaults, UntilReply, TraceOf>;
+
+/// Returns what measures the calls of each endpoint, by its name.
+pub fn red(metrics: Prometheus) -> impl Fn(&'static str) -> Red {
+    move |name| RedLayer::new(metrics.clone(), "endpoint", &[("endpoint", name)]).exemplars(example)
 }
 
 /// Finds the trace of a request, if it is sampled, for the metrics' exemplars.

@@ -51,6 +51,7 @@ pub async fn serve<L: Listener, D: Listener, B: Backend>(
     let rpc = GrpcLayer::new().hook(hooks::grpc(&seen.metrics, &ports.gate, &entry)).layer(routes);
 
     ports.gate.check(&seen)?;
+    tls::show(ports.certificates.as_ref(), &seen);
     let kept = at.map(|at| discovery::register(&at, ports.addresses.numbers(), &up)).transpose()?;
     let (shown, settled) = registry::shown(flags.ready_when, &up, kept.as_ref());
     let (page, starts) = debug::router(flags, &ports.gate, &seen, shown.clone());

@@ -1,6 +1,6 @@
 //! The certificates of the greeter, which change while it serves.
 
-use crate::flags::Tls;
+use crate::{debug::Shows, flags::Tls};
 use kit_serve::tls::{Certificates, LoadError};
 use kit_transport::Report;
 use std::{
@@ -21,6 +21,13 @@ pub fn load(files: &Tls) -> Result<Certificates, LoadError> {
     match &files.client_ca {
         Some(authorities) => certificates.client_ca(authorities),
         None => Ok(certificates),
+    }
+}
+
+/// Shows when the certificates expire, and what became of reading them anew.
+pub fn show(certificates: Option<&Certificates>, seen: &impl Shows) {
+    if let Some(certificates) = certificates {
+        seen.show("certificates", certificates.clone());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     flags::{Target, Trace},
     service, trace,
 };
-use kit_endpoint::{DeadlineLayer, Endpoint, Fault, Request};
+use kit_endpoint::{DeadlineLayer, Endpoint, Expired, Fault, Request};
 use kit_transport_grpc as grpc;
 use kit_transport_http as web;
 use std::{error, fmt};
@@ -34,34 +34,35 @@ type Asks = BoxCloneSyncService<Request<Hello>, Greeting, Unanswered>;
 /// Panics outside of a runtime.
 pub fn open(target: Option<&Target>, flags: &Trace) -> Result<Upstream, BoxError> {
     let span = trace::client(flags);
-    Ok(Upstream(match target {
-        None | Some(Target::Found { .. }) => None,
+    Ok(match target {
+        None | Some(Target::Found { .. }) => Upstream::default(),
         Some(Target::Http(authority)) => {
-            Some(asks(client::http(span.layer(web::pool(call::CONNECT)), authority)?))
+            Upstream::new(client::http(span.layer(web::pool(call::CONNECT)), authority)?)
         }
         Some(Target::Grpc(authority)) => {
             let channel = grpc::channel(&format!("grpc://{authority}"))?;
-            Some(asks(client::grpc(span.server(authority.parse()?).layer(channel))))
+            Upstream::new(client::grpc(span.server(authority.parse()?).layer(channel)))
         }
-    }))
-}
-
-fn asks<E>(endpoint: E) -> Asks
-where
-    E: Endpoint<Hello, Response = Greeting>,
-    E::Error: From<kit_endpoint::Expired>,
-{
-    let endpoint = ServiceBuilder::new().layer(DeadlineLayer::of_request()).service(endpoint);
-    let asks = service_fn(move |hello: Request<Hello>| {
-        let asked = endpoint.clone().oneshot(hello);
-        async move { asked.await.map_err(|fault| Unanswered(Box::new(fault))) }
-    });
-    Asks::new(asks)
+    })
 }
 
 // ===== impl Upstream =====
 
 impl Upstream {
+    /// Asks `endpoint`, each time until the deadline of who asks.
+    pub fn new<E>(endpoint: E) -> Self
+    where
+        E: Endpoint<Hello, Response = Greeting>,
+        E::Error: From<Expired>,
+    {
+        let endpoint = ServiceBuilder::new().layer(DeadlineLayer::of_request()).service(endpoint);
+        let asks = service_fn(move |hello: Request<Hello>| {
+            let asked = endpoint.clone().oneshot(hello);
+            async move { asked.await.map_err(|fault| Unanswered(Box::new(fault))) }
+        });
+        Self(Some(Asks::new(asks)))
+    }
+
     /// Asks for the greeting, or has it of `own`.
     ///
     /// # Errors

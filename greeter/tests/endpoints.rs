@@ -9,7 +9,8 @@ use greeter::{
 };
 use kit_breaker::{Circuit, Limits, State};
 use kit_endpoint::{Details, Endpoint, Expired, Fault, Kind, Request};
-use kit_metrics::Prometheus;
+use kit_metrics::{Prometheus, prometheus::Format};
+use kit_trace::{Flags, SpanId, TraceContext, TraceId};
 use std::{
     pin::{Pin, pin},
     sync::{
@@ -91,6 +92,26 @@ where
 async fn a_name_is_greeted() {
     let greeting = fixture(Greeter).endpoints.greeting;
     assert_eq!(ask(&greeting, "Ada").await.unwrap(), "Hello, Ada!");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_sampled_trace_is_an_exemplar_of_its_endpoint() {
+    let Fixture { endpoints, metrics, .. } = fixture(Greeter);
+    for (trace, sampled) in [(0xabc, true), (0xdef, false)] {
+        let (trace, span) = (TraceId::new(trace).unwrap(), SpanId::new(9).unwrap());
+        let mut hello = hello("Ada");
+        let flags = Flags::RANDOM.with_sampled(sampled);
+        hello.extensions_mut().insert(TraceContext::new(trace, span, flags));
+        endpoints.greeting.clone().oneshot(hello).await.unwrap();
+    }
+    let page = metrics.render_as(Format::OpenMetrics);
+    let line = page.lines().find(|line| {
+        line.starts_with(r#"endpoint_duration_seconds_bucket{endpoint="greeting""#)
+            && line.contains(" # ")
+    });
+    let line = line.unwrap_or_else(|| panic!("no exemplar: {page}"));
+    assert!(line.contains(&format!(r#"trace_id="{:032x}""#, 0xabc)), "{line}");
+    assert!(!page.contains("def\","), "{page}");
 }
 
 #[tokio::test(start_paused = true)]

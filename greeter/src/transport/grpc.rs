@@ -38,8 +38,7 @@ where
 {
     let decode: fn(GreetingRequest) -> _ = |ask| Ok::<_, Infallible>(Hello { name: ask.name });
     let names = |ask: GreetingsRequest| Ok::<_, Infallible>(ask.names);
-    let encode =
-        |reply: Greeting| Ok::<_, Infallible>(GreetingResponse { greeting: reply.greeting });
+    let encode = |Greeting { greeting }| Ok::<_, Infallible>(GreetingResponse { greeting });
     let greeting = Server::new(endpoints.greeting, decode, encode);
     let greetings = Server::server_streaming(endpoints.greetings, names, encode);
     let chat = Server::bidi(endpoints.chat, decode, encode);
