@@ -31,15 +31,14 @@ where
     };
     let wrong = |route| refuse(Kind::MethodNotAllowed, HERE).route(route).hook(hook.clone());
     let open = |served, route| cors::open(served, route, wrong(route), hook);
-    let greeting = Server::new(endpoints.greeting, query::decode, json::encode);
+    let greeting = Server::new(endpoints.greeting, query::decode, json::encode).route("/greeting");
     let events = Server::server_streaming(endpoints.greetings, names, sse::Writer::new(sse::json));
-    let greeting = get_service(greeting.route("/greeting").hook(hook.clone()));
-    let greetings = get_service(events.route("/greetings").hook(hook.clone()));
-    let health = Server::new(endpoints.health, nothing, encode).route("/health").hook(hook.clone());
+    let greetings = events.route("/greetings");
+    let health = Server::new(endpoints.health, nothing, encode).route("/health");
     Router::new()
-        .route("/greeting", open(greeting, "/greeting"))
-        .route("/greetings", open(greetings, "/greetings"))
-        .route("/health", open(get_service(health), "/health"))
+        .route("/greeting", open(get_service(greeting.hook(hook.clone())), "/greeting"))
+        .route("/greetings", open(get_service(greetings.hook(hook.clone())), "/greetings"))
+        .route("/health", open(get_service(health.hook(hook.clone())), "/health"))
         .fallback_service(refuse(Kind::NotFound, HERE).hook(hook.clone()))
         // As one: each layer of a router boxes its request.
         .layer((

@@ -6,11 +6,18 @@ use std::{path::Path, process::Command};
 /// Runs a script, which says "ok" at its end.
 #[track_caller]
 fn python(script: &str, greeter: &Greeter) {
+    python_with(script, greeter, &[]);
+}
+
+/// As [`python`], with more arguments than where the greeter is.
+#[track_caller]
+pub(crate) fn python_with(script: &str, greeter: &Greeter, more: &[&str]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(script);
     let done = Command::new(variable("KIT_PYTHON"))
         .arg("-B")
         .arg(path)
         .arg(&greeter.grpc)
+        .args(more)
         .output()
         .unwrap();
     let (said, wrong) =

@@ -1,12 +1,16 @@
 //! A trace through `greeter call`, a greeter and the greeter that it asks, as a collector
 //! of OTLP sees it: Python's.
 
-use crate::process::{Greeter, LIMIT, Running, run, until, variable};
+use crate::{
+    process::{Greeter, LIMIT, Running, run, until, variable},
+    python::python_with,
+};
 use opentelemetry_semantic_conventions::attribute as names;
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -175,6 +179,57 @@ fn a_trace_goes_through_two_greeters_over_grpc() {
         assert_eq!(span["attributes"][names::RPC_RESPONSE_STATUS_CODE], "OK");
         let peer: &[_] = if span["kind"] == "SERVER" { &of_peer } else { &[] };
         has(span, &[&of_both, peer].concat());
+    }
+}
+
+/// Whose child each is of a stream of two: the first's server, which `SPAN` asks, and below
+/// it a client for each greeting, each above a server of the other.
+#[track_caller]
+fn all_below_the_stream(spans: &[Value]) {
+    let of = |service: &str, kind: &str| -> Vec<&Value> {
+        spans.iter().filter(|span| span["service"] == service && span["kind"] == kind).collect()
+    };
+    let stream = span(spans, "first", "SERVER");
+    assert_eq!(stream["parent"], SPAN, "{spans:#?}");
+    let (clients, servers) = (of("first", "CLIENT"), of("second", "SERVER"));
+    assert_eq!((spans.len(), clients.len(), servers.len()), (5, 2, 2), "{spans:#?}");
+    assert!(clients.iter().all(|client| client["parent"] == stream["id"]), "{spans:#?}");
+    let ids = |spans: &[&Value], id| -> BTreeSet<String> {
+        spans.iter().map(|span| span[id].to_string()).collect()
+    };
+    assert_eq!(ids(&clients, "id"), ids(&servers, "parent"), "{spans:#?}");
+    assert!(spans.iter().all(|span| span["trace"] == TRACE), "{spans:#?}");
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
+#[test]
+#[ignore = "needs python"]
+fn a_trace_goes_through_a_stream_of_events() {
+    let collector = Collector::start();
+    let [first, _second] = greeters(&collector.http, |second| format!("http://{}", second.http));
+    let mut stream = TcpStream::connect(&first.http).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let request = format!(
+        "GET /greetings?name=Ada&name=Grace HTTP/1.1\r\nhost: greeter\r\nconnection: close\r\n\
+         traceparent: 00-{TRACE}-{SPAN}-01\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("Hello, Ada!") && reply.contains("Hello, Grace!"), "{reply}");
+    all_below_the_stream(&collector.spans(5));
+}
+
+#[test]
+#[ignore = "needs python"]
+fn a_trace_goes_through_streams_over_grpc() {
+    let collector = Collector::start();
+    let [first, _second] = greeters(&collector.grpc, |second| format!("grpc://{}", second.grpc));
+    for method in ["Greetings", "Chat"] {
+        python_with("traced.py", &first, &[method, &format!("00-{TRACE}-{SPAN}-01")]);
+        all_below_the_stream(&collector.spans(5));
     }
 }
 
