@@ -5,8 +5,8 @@ use crate::{
     log::{self, Filter, Format},
 };
 use kit_trace::{
-    ClientSpanLayer, ServerSpanLayer, Trust,
-    otel::{Exporting, Otlp, Pipeline, Sampling, Tracing, resource},
+    ClientSpanLayer, Sampling, ServerSpanLayer, Trust,
+    otel::{Exporting, Otlp, Pipeline, Tracing, resource},
 };
 use std::{net::IpAddr, time::Duration};
 use tokio::task::JoinHandle;
@@ -50,11 +50,8 @@ pub fn install(
         Traces::Grpc(address) => Otlp::grpc(address)?,
         Traces::Http(address) => Otlp::http(address)?,
     };
-    let sampling = match trace.sample {
-        Sample::Millionths(share) => Sampling::ratio(f64::from(share) / 1e6),
-        Sample::PerSecond(count) => Sampling::per_second(count),
-    };
-    let pipeline = Pipeline::new(resource(service)).sampling(sampling);
+    // For spans that no layer opens, of which there are none.
+    let pipeline = Pipeline::new(resource(service)).sampling(sampling(trace));
     let (tracing, exporting) = pipeline.export(collector);
     // Spans are wanted whatever is logged.
     let only = Targets::new().with_target("kit_trace", Level::INFO);
@@ -70,8 +67,8 @@ pub fn install(
     Ok(Some(Sending::new(tracing, exporting)))
 }
 
-/// Opens a span for each request, if spans are sent, and believes whom the flags say;
-/// what came goes on in either case.
+/// Opens a span for each request that is recorded, if spans are sent, and believes whom
+/// the flags say; what came goes on in either case.
 #[must_use]
 pub fn server(trace: &Trace) -> ServerSpanLayer {
     let trust = match trace.trust {
@@ -81,13 +78,25 @@ pub fn server(trace: &Trace) -> ServerSpanLayer {
             peer.is_none_or(|peer| peer.addr().is_none_or(|addr| is_local(addr.ip())))
         }),
     };
-    ServerSpanLayer::new().trust(trust).enabled(trace.otlp.is_some())
+    ServerSpanLayer::new().trust(trust).sampling(sampling(trace)).enabled(trace.otlp.is_some())
 }
 
-/// Opens a span for each call, if spans are sent.
+/// Opens a span for each call that is recorded, if spans are sent.
 #[must_use]
 pub fn client(trace: &Trace) -> ClientSpanLayer {
-    ClientSpanLayer::new().enabled(trace.otlp.is_some())
+    ClientSpanLayer::new().sampling(sampling(trace)).enabled(trace.otlp.is_some())
+}
+
+/// Which traces are recorded that begin here.
+///
+/// Each that is returned counts on its own: a rate is shared by clones only. That comes to
+/// one rate, for a trace begins at one place in a program, the server's layer or the
+/// client's of `greeter call`.
+fn sampling(trace: &Trace) -> Sampling {
+    match trace.sample {
+        Sample::Millionths(share) => Sampling::ratio(f64::from(share) / 1e6),
+        Sample::PerSecond(count) => Sampling::per_second(count),
+    }
 }
 
 /// Of this machine, or of a network of its own (RFC 1918, RFC 4193).
