@@ -17,7 +17,14 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use std::{convert::Infallible, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -262,6 +269,102 @@ fn what_is_wrong_with_a_file_is_named() {
     assert!(no_key.to_string().ends_with("server.pem has not a private key in PEM"), "{no_key}");
     let authorities = server().client_ca(file("server.key")).unwrap_err();
     assert!(authorities.to_string().contains("has not a certificate"), "{authorities}");
+}
+
+// ----- what is shown
+
+// What `openssl x509 -noout -enddate` says; `cargo xtask certificates` makes
+// the first anew.
+/// Of server.pem: 2126-10-30 01:59:10, a `GeneralizedTime`.
+const SERVER_ENDS: u64 = 4_948_999_150;
+/// Of earlier.pem, an authority: 2046-01-28 06:09:10, a `UTCTime`.
+const EARLIER_ENDS: u64 = 2_400_732_550;
+const EARLIER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/earlier.pem");
+
+/// What the certificates say of themselves, without the label of their file.
+fn shown(certificates: &Certificates, chain: &Path) -> BTreeMap<String, String> {
+    let file = format!("file={}", chain.display());
+    let without = |(name, value): (String, String)| {
+        assert!(name.contains(&file), "{name}");
+        (name.replace(&file, ""), value)
+    };
+    Said::of(certificates).0.into_iter().map(without).collect()
+}
+
+/// As [`shown`], if nothing of it is left out.
+fn told(expiry: u64, fresh: bool, changed: u64, failed: u64) -> BTreeMap<String, String> {
+    let of = |name: &str, value: u64| (format!("tls_certificate_{name}"), value.to_string());
+    BTreeMap::from([
+        of("expiry_timestamp_seconds{}", expiry),
+        of("last_reload_successful{}", fresh.into()),
+        of("reloads_total{,outcome=changed}", changed),
+        of("reloads_total{,outcome=failed}", failed),
+    ])
+}
+
+/// Puts a certificate behind that of the server that ends before it does.
+fn put_chain(chain: &Path) {
+    let both = [file("server.pem"), EARLIER.into()].map(|one| fs::read_to_string(one).unwrap());
+    fs::write(chain, both.concat()).unwrap();
+}
+
+#[test]
+fn certificates_tell_when_the_first_of_their_chain_expires() {
+    let (_folder, chain, key) = copies("server");
+    let one = Certificates::load(&chain, &key).unwrap();
+    assert_eq!(shown(&one, &chain), told(SERVER_ENDS, true, 0, 0));
+    assert_eq!(one.expiry(), Some(UNIX_EPOCH + Duration::from_secs(SERVER_ENDS)));
+
+    put_chain(&chain);
+    let both = Certificates::load(&chain, &key).unwrap();
+    assert_eq!(shown(&both, &chain), told(EARLIER_ENDS, true, 0, 0));
+    assert_eq!(both.expiry(), Some(UNIX_EPOCH + Duration::from_secs(EARLIER_ENDS)));
+    // The authorities of clients are shown to nobody.
+    put("server", &chain, &key);
+    let mutual = one.client_ca(EARLIER).unwrap();
+    assert_eq!(shown(&mutual, &chain), told(SERVER_ENDS, true, 0, 0));
+}
+
+#[test]
+fn what_is_read_anew_is_told_and_so_is_what_is_no_good() {
+    let (_folder, chain, key) = copies("server");
+    let certificates = Certificates::load(&chain, &key).unwrap();
+    let seen = certificates.clone();
+    assert!(!certificates.reload().unwrap());
+    assert_eq!(shown(&seen, &chain), told(SERVER_ENDS, true, 0, 0));
+    put_chain(&chain);
+    assert!(certificates.reload().unwrap());
+    assert_eq!(shown(&seen, &chain), told(EARLIER_ENDS, true, 1, 0));
+
+    // What was read before is served on, and that is told for as long.
+    put("elsewhere", &chain, &key);
+    fs::copy(file("server.key"), &key).unwrap();
+    certificates.reload().unwrap_err();
+    assert_eq!(shown(&seen, &chain), told(EARLIER_ENDS, false, 1, 1));
+    assert!(!certificates.reload().unwrap(), "it is told once");
+    assert_eq!(shown(&seen, &chain), told(EARLIER_ENDS, false, 1, 1));
+    put("server", &chain, &key);
+    assert!(certificates.reload().unwrap());
+    assert_eq!(shown(&seen, &chain), told(SERVER_ENDS, true, 2, 1));
+
+    // Files that come back as they were have not changed.
+    fs::remove_file(&chain).unwrap();
+    certificates.reload().unwrap_err();
+    assert_eq!(shown(&seen, &chain), told(SERVER_ENDS, false, 2, 2));
+    put("server", &chain, &key);
+    assert!(!certificates.reload().unwrap());
+    assert_eq!(shown(&seen, &chain), told(SERVER_ENDS, true, 2, 2));
+}
+
+/// rustls takes any bytes for what follows the certificate of the server.
+#[test]
+fn a_certificate_that_cannot_be_read_leaves_the_others() {
+    let (_folder, chain, key) = copies("server");
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let server = fs::read_to_string(&chain).unwrap();
+    fs::write(&chain, format!("{server}{junk}")).unwrap();
+    let certificates = Certificates::load(&chain, &key).unwrap();
+    assert_eq!(shown(&certificates, &chain), told(SERVER_ENDS, true, 0, 0));
 }
 
 // ----- the handshake

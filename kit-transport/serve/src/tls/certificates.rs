@@ -1,4 +1,6 @@
+use super::expiry;
 use arc_swap::ArcSwap;
+use kit_endpoint::{Inspect, Inspector};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
@@ -8,8 +10,11 @@ use rustls::{
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 use tokio::time::sleep;
 
@@ -20,9 +25,25 @@ pub struct Certificates(Arc<Inner>);
 
 struct Inner {
     files: Files,
-    current: ArcSwap<ServerConfig>,
-    /// What was read of the files last, good or not.
-    read: Mutex<Option<Read>>,
+    current: ArcSwap<Served>,
+    last: Mutex<Last>,
+    /// Whether what is served is what the files hold.
+    fresh: AtomicBool,
+    changed: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What handshakes go by.
+struct Served {
+    config: Arc<ServerConfig>,
+    /// When the first certificate of the chain expires, since the epoch.
+    expiry: Option<Duration>,
+}
+
+/// What was read of the files last, and whether it was good.
+struct Last {
+    read: Read,
+    good: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -93,8 +114,15 @@ impl Certificates {
 
     fn of(files: Files) -> Result<Self, LoadError> {
         let read = files.read()?;
-        let current = ArcSwap::from_pointee(files.config(&read)?);
-        Ok(Self(Arc::new(Inner { files, current, read: Mutex::new(Some(read)) })))
+        let current = ArcSwap::from_pointee(files.served(&read)?);
+        Ok(Self(Arc::new(Inner {
+            files,
+            current,
+            last: Mutex::new(Last { read, good: true }),
+            fresh: AtomicBool::new(true),
+            changed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        })))
     }
 
     /// Reads the files anew, and says whether they have changed: what they
@@ -107,16 +135,19 @@ impl Certificates {
     /// As [`load`](Self::load); then what was read before stays. Files that
     /// have not changed since are no error the second time.
     pub fn reload(&self) -> Result<bool, LoadError> {
-        let Inner { files, current, read: last } = &*self.0;
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = files.read()?;
-        if last.as_ref() == Some(&read) {
-            return Ok(false);
+        let inner = &*self.0;
+        let mut last = inner.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let reloaded = inner.reload(&mut last);
+        let (fresh, count) = match reloaded {
+            Ok(false) => (last.good, None),
+            Ok(true) => (true, Some(&inner.changed)),
+            Err(_) => (false, Some(&inner.failed)),
+        };
+        inner.fresh.store(fresh, Ordering::Relaxed);
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
         }
-        let config = files.config(&read);
-        *last = Some(read);
-        current.store(Arc::new(config?));
-        Ok(true)
+        reloaded
     }
 
     /// Reads the files anew after each `interval`, and tells `hear` when they
@@ -143,15 +174,77 @@ impl Certificates {
         }
     }
 
+    /// Returns when the first of the certificates that are shown expires: its
+    /// `notAfter` (RFC 5280, 4.1.2.5). `None` if not one of them can be read so
+    /// far.
+    ///
+    /// Those between the server's own and an authority count too: a chain is
+    /// good until the first of it is not.
+    #[must_use]
+    pub fn expiry(&self) -> Option<SystemTime> {
+        self.0.current.load().expiry.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
+    }
+
     /// What the next handshake goes by.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.0.current.load_full()
+        Arc::clone(&self.0.current.load().config)
+    }
+}
+
+/// Tells when what is served expires, in seconds since the epoch
+/// (`tls_certificate_expiry_timestamp_seconds`), how often the files were read
+/// anew to some purpose (`tls_certificate_reloads_total`, with the `outcome`
+/// `changed` or `failed`), and whether what they hold is what is served
+/// (`tls_certificate_last_reload_successful`); with the path of the chain as
+/// the label `file`.
+impl Inspect for Certificates {
+    fn inspect(&self, inspector: &mut dyn Inspector) {
+        let inner = &*self.0;
+        let file = inner.files.chain.to_string_lossy();
+        let labels = [("file", &*file)];
+        if let Some(expiry) = inner.current.load().expiry {
+            inspector.gauge(
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the first certificate of the chain that is served expires, since the epoch.",
+                &labels,
+                expiry.as_secs_f64(),
+            );
+        }
+        inspector.gauge(
+            "tls_certificate_last_reload_successful",
+            "Whether the certificates that are served are those of the files.",
+            &labels,
+            if inner.fresh.load(Ordering::Relaxed) { 1.0 } else { 0.0 },
+        );
+        for (outcome, count) in [("changed", &inner.changed), ("failed", &inner.failed)] {
+            inspector.counter(
+                "tls_certificate_reloads_total",
+                "Times that files which had changed were read, or could not be.",
+                &[labels[0], ("outcome", outcome)],
+                count.load(Ordering::Relaxed),
+            );
+        }
     }
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificates").field("files", &self.0.files).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Inner =====
+
+impl Inner {
+    fn reload(&self, last: &mut Last) -> Result<bool, LoadError> {
+        let read = self.files.read()?;
+        if last.read == read {
+            return Ok(false);
+        }
+        let served = self.files.served(&read);
+        *last = Last { read, good: served.is_ok() };
+        self.current.store(Arc::new(served?));
+        Ok(true)
     }
 }
 
@@ -169,8 +262,9 @@ impl Files {
         })
     }
 
-    fn config(&self, read: &Read) -> Result<ServerConfig, LoadError> {
+    fn served(&self, read: &Read) -> Result<Served, LoadError> {
         let chain = certificates(&self.chain, &read.chain)?;
+        let expiry = expiry::first(&chain);
         let key = PrivateKeyDer::from_pem_slice(&read.key).map_err(|error| LoadError::Pem {
             path: self.key.clone(),
             wanted: "a private key",
@@ -195,7 +289,7 @@ impl Files {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(LoadError::Tls)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        Ok(Served { config: Arc::new(config), expiry })
     }
 }
 

@@ -29,6 +29,13 @@
 //! the process. ALPN offers HTTP/2 and HTTP/1.1. A handshake has
 //! [10 s](crate::Server::handshake_timeout).
 //!
+//! # What it shows
+//!
+//! [`Certificates`] are a [`kit_endpoint::Inspect`]: when the first certificate
+//! of the chain expires, which [`Certificates::expiry`] says too, how often
+//! the files were read anew, and whether what they hold is what is served.
+//! Watch that time: whoever renews the files may have stopped to.
+//!
 //! # Mutual TLS
 //!
 //! With [authorities](Certificates::client_ca) of clients each connection has
@@ -36,6 +43,7 @@
 //! the extensions of each request.
 
 mod certificates;
+mod expiry;
 mod listener;
 
 pub use self::{
