@@ -16,8 +16,9 @@ use greeter::{
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use kit_endpoint::Kind;
-use kit_metrics::Prometheus;
+use kit_metrics::{Prometheus, prometheus::Format};
 use kit_serve::{Listener, Peer};
+use kit_trace::{Flags, SpanId, TraceContext, TraceId};
 use kit_transport::{Call, Hook, Protocol, RequestId, Watch};
 use std::{future::pending, io, time::Duration};
 use tokio::{
@@ -28,7 +29,11 @@ use tokio::{
 
 /// Has `hook` see a call that nothing answers, and returns what it put by.
 fn seen(hook: &impl Hook, call: &Call<'_>) -> Extensions {
-    let mut extensions = Extensions::new();
+    seen_with(hook, call, Extensions::new())
+}
+
+/// As [`seen`], of a call that came with `extensions`.
+fn seen_with(hook: &impl Hook, call: &Call<'_>, mut extensions: Extensions) -> Extensions {
     let mut watch = Watch::new(hook.before(call, &mut extensions));
     watch.failed_with(Kind::Unimplemented, None);
     watch.finish();
@@ -63,6 +68,40 @@ fn a_request_over_grpc_has_an_id_and_is_measured_by_its_method_if_that_is_ours()
         assert!(page.contains(&format!("rpc_method=\"{method}\"")), "{method}: {page}");
     }
     assert!(!page.contains("made.Up"), "{page}");
+}
+
+#[test]
+fn a_call_of_a_sampled_trace_is_an_exemplar_at_either_port() {
+    let metrics = Prometheus::new();
+    let headers = HeaderMap::new();
+    let web = http(&metrics, &Gate::default(), &Entry::default());
+    let rpc = grpc(&metrics, &Gate::default(), &Entry::default());
+    let get = Call::new(Protocol::Http, "GET", &headers).route(Some("/greeting"));
+    let ask = Call::new(Protocol::Grpc, &GREETING[1..], &headers);
+    let of = |trace, sampled| {
+        let (trace, span) = (TraceId::new(trace).unwrap(), SpanId::new(9).unwrap());
+        let mut extensions = Extensions::new();
+        let flags = Flags::RANDOM.with_sampled(sampled);
+        extensions.insert(TraceContext::new(trace, span, flags));
+        extensions
+    };
+    for (trace, sampled) in [(0xa, true), (0xb, false)] {
+        seen_with(&web, &get, of(trace, sampled));
+        seen_with(&rpc, &ask, of(trace + 0x10, sampled));
+    }
+    let page = metrics.render_as(Format::OpenMetrics);
+    for (metric, trace) in
+        [("http_server_request_duration_seconds", 0xa), ("rpc_server_call_duration_seconds", 0x1a)]
+    {
+        let examples: Vec<_> = page
+            .lines()
+            .filter(|line| line.starts_with(metric))
+            .filter_map(|line| line.split_once(" # "))
+            .collect();
+        let [(_, example)] = *examples else { panic!("{examples:?} of {metric}: {page}") };
+        let expected = format!(r#"{{trace_id="{trace:032x}",span_id="{:016x}"}} "#, 9);
+        assert!(example.starts_with(&expected), "{example}");
+    }
 }
 
 /// A listener to which nobody comes.

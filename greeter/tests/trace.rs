@@ -21,7 +21,11 @@ use std::{
 use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
 use tracing::{Subscriber, span};
-use tracing_subscriber::{layer::Context, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing_subscriber::{
+    layer::{Context, SubscriberExt},
+    registry,
+    util::SubscriberInitExt,
+};
 
 type Nothing = Empty<Bytes>;
 type Asked = Request<Nothing>;
@@ -111,4 +115,16 @@ async fn where_nothing_is_sent_what_came_goes_on_without_a_span() {
     let flags = Trace { otlp: None, ..sent(Sample::Millionths(1_000_000)) };
     let spans = asked(&trace::server(&flags), &trace::client(&flags), RECORDED).await;
     assert_eq!(spans, (0, "01".to_owned()));
+}
+
+#[tokio::test]
+async fn who_only_calls_decides_too() {
+    for (sample, spans) in [(Sample::Millionths(0), 0), (Sample::Millionths(1_000_000), 1)] {
+        let opened = Opened::default();
+        let _listening = registry().with(opened.clone()).set_default();
+        let other = service_fn(async |_| Ok::<_, Infallible>(Response::new(Nothing::new())));
+        let calls = trace::client(&sent(sample)).layer(other);
+        calls.oneshot(Asked::new(Nothing::new())).await.unwrap();
+        assert_eq!(opened.0.load(Ordering::Relaxed), spans, "{sample:?}");
+    }
 }
