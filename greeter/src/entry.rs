@@ -18,7 +18,7 @@ use kit_limit::{
     concurrency::{ByCriticality, ConcurrencyLimitLayer, Fixed, Gradient2, Limiter},
     rate::{By, KeyOf, KeyedRateLimit, RateLimitLayer},
 };
-use kit_trace::ServerSpanLayer;
+use kit_trace::{ServerSpanLayer, log::Sampling};
 use kit_transport::Propagation;
 use std::net::IpAddr;
 use tower::{
@@ -41,6 +41,7 @@ pub struct Entry {
     layers: Layers,
     upstream: Upstream,
     spans: ServerSpanLayer,
+    log: Option<Sampling>,
 }
 
 type Layers = (
@@ -78,7 +79,9 @@ pub fn open(flags: &Serve, gate: &Gate, seen: &impl Shows) -> Result<(Entry, Cir
     seen.show("breakers", circuit.clone());
     let upstream = upstream::open(flags.upstream.as_ref(), &flags.trace)?;
     let spans = trace::server(&flags.trace);
-    let entry = Entry { upstream, spans, ..Entry::new(gate.layer(), rate, limiter) };
+    let log = flags.log_sample.map(log::sampling);
+    log.iter().cloned().for_each(|log| seen.show("requests", log));
+    let entry = Entry { upstream, spans, log, ..Entry::new(gate.layer(), rate, limiter) };
     Ok((entry, circuit))
 }
 
@@ -98,7 +101,7 @@ impl Entry {
         let limiter = limiter.map(ConcurrencyLimitLayer::by_criticality);
         let layers = (option_layer(auth), option_layer(rate), option_layer(limiter));
         let spans = ServerSpanLayer::new().enabled(false);
-        Self { layers, upstream: Upstream::default(), spans }
+        Self { layers, upstream: Upstream::default(), spans, log: None }
     }
 
     /// Has `upstream` asked for what gets in; by default the service itself is.
@@ -117,6 +120,12 @@ impl Entry {
     #[must_use]
     pub fn spans(&self) -> ServerSpanLayer {
         self.spans.clone()
+    }
+
+    /// Returns what logs each request, or some of many.
+    #[must_use]
+    pub fn log(&self) -> log::Requests {
+        log::requests(self.log.clone())
     }
 
     /// Returns what reads how critical a request is, if that makes a difference.

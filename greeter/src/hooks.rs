@@ -4,8 +4,7 @@ use crate::{
     auth::Gate,
     debug::Shows,
     entry::Entry,
-    log::{self, AccessLog},
-    tls,
+    log, tls,
     transport::grpc::{ARTICLE, CHAT, GREETING, GREETINGS},
 };
 use http::Extensions;
@@ -29,7 +28,7 @@ pub fn http(
 ) -> impl Hook<Observer: Send> + Send + Sync + use<> {
     let asked = (gate.hook(), entry.hook());
     let measured = HttpServer::new(metrics.clone()).exemplars(example);
-    (RequestIds, (SpanHook, (measured, (AccessLog, asked))))
+    (RequestIds, (SpanHook, (measured, (entry.log(), asked))))
 }
 
 /// Returns what gives each request over gRPC its id, measures it and logs it,
@@ -46,7 +45,7 @@ pub fn grpc(
     let asked = (gate.hook(), entry.hook());
     let methods = [GREETING, ARTICLE, GREETINGS, CHAT].map(|path| &path[1..]);
     let measured = GrpcServer::new(metrics.clone()).methods(methods).exemplars(example);
-    (RequestIds, (SpanHook, (measured, (AccessLog, asked))))
+    (RequestIds, (SpanHook, (measured, (entry.log(), asked))))
 }
 
 /// What measures the calls of an endpoint.

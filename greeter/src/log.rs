@@ -6,6 +6,7 @@ use kit_sd::RegistrationStatus;
 use kit_serve::{Handle, Incident};
 use kit_trace::log::Lines;
 pub use kit_trace::log::{AccessLog, Filter, Format, access::TARGET};
+use kit_trace::log::{Rate, SampledAccessLog, Sampling};
 use std::{
     env, fmt,
     io::{self, IsTerminal},
@@ -91,6 +92,25 @@ pub fn failed(why: impl fmt::Display, mut plain: impl io::Write) {
     } else {
         let _ = writeln!(plain, "greeter: {why}");
     }
+}
+
+/// What logs each request when it has ended, or some of many.
+pub type Requests = (Option<AccessLog>, Option<SampledAccessLog>);
+
+/// Returns what logs requests: all, or of those that go well as many as `sampling` says.
+#[must_use]
+pub fn requests(sampling: Option<Sampling>) -> Requests {
+    match sampling {
+        None => (Some(AccessLog), None),
+        Some(sampling) => (None, Some(AccessLog.sampling(sampling))),
+    }
+}
+
+/// Logs of the successes of a route the first so many of a second, and one in a hundred
+/// of the others; of failures all, up to [`Sampling::FAILURES`].
+#[must_use]
+pub fn sampling(successes: u32) -> Sampling {
+    Sampling::new(Rate::first(successes).then_one_in(100))
 }
 
 /// Returns what logs the calls of the service, for [`Logging`], if debug is

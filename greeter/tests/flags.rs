@@ -13,7 +13,7 @@ use kit_limit::rate::Rate;
 use proptest::prelude::{any, prop, prop_oneof};
 use std::time::Duration;
 
-const ENVIRONMENT: [(&str, &str); 29] = [
+const ENVIRONMENT: [(&str, &str); 30] = [
     ("GREETER_HTTP_ADDR", "127.0.0.1:1"),
     ("GREETER_GRPC_ADDR", "127.0.0.1:2"),
     ("GREETER_DEBUG_ADDR", "127.0.0.1:3"),
@@ -42,6 +42,7 @@ const ENVIRONMENT: [(&str, &str); 29] = [
     ("GREETER_TRACE_TRUST", "local"),
     ("GREETER_LOG", "warn"),
     ("GREETER_LOG_FORMAT", "json"),
+    ("GREETER_LOG_SAMPLE", "10"),
     ("GREETER_TIMEOUT", "4s"),
 ];
 
@@ -145,6 +146,7 @@ fn without_flags_it_serves_where_the_article_does() {
         trace: traces(),
         log: "info".to_owned(),
         log_format: Format::Logfmt,
+        log_sample: None,
         said: Said::default(),
     };
     assert_eq!(serve(""), expected);
@@ -184,6 +186,7 @@ fn all() -> Serve {
         },
         log: "warn".to_owned(),
         log_format: Format::Json,
+        log_sample: Some(10),
         said: Said::default(),
     }
 }
@@ -437,6 +440,7 @@ fn with_a_registry_it_serves_on_for_a_second() {
 fn other_values_are_checked_too() {
     for (line, parts) in [
         ("--service-name a_b", ["--service-name", "letters, digits and hyphens"]),
+        ("--log-sample some", ["--log-sample", "write a whole number"]),
         ("--log-format xml", ["--log-format", "write logfmt or json"]),
         ("--log access=loud", ["--log", "access=loud"]),
         ("--log !!", ["--log", "write info, or info,access=warn"]),

@@ -7,9 +7,11 @@ mod quiet;
 
 use axum::{Router, body::Body};
 use greeter::{
+    auth::Gate,
     endpoints::{Hello, endpoints},
-    entry::Entry,
-    hooks::watched,
+    entry::{self, Entry},
+    flags::{Command, parse},
+    hooks::{self, watched},
     log::{AccessLog, Format, calls, failed, registration, subscriber},
     service::{self, Service},
     transport::http::router,
@@ -141,15 +143,19 @@ impl Service for Chatty {
 }
 
 fn serving() -> Router {
+    serving_seen_by(&(RequestIds, AccessLog))
+}
+
+fn serving_seen_by<K>(hook: &K) -> Router
+where
+    K: Hook<Observer: Send + 'static> + Send + Sync + 'static,
+{
     let (_, readiness) = watch::channel(true);
     let metrics = Prometheus::new();
     let circuit = Circuit::new("greeting", Limits::default());
     // Nobody chats over HTTP.
     let endpoints = endpoints::<_, Empty<Result<Hello, Infallible>>, _>;
-    router(
-        endpoints(Chatty, readiness, circuit, metrics, Entry::default()),
-        &(RequestIds, AccessLog),
-    )
+    router(endpoints(Chatty, readiness, circuit, metrics, Entry::default()), hook)
 }
 
 /// A runtime whose clock stands still while there is work.
@@ -208,6 +214,35 @@ fn every_request_is_logged_once_with_how_it_ended() {
 
     assert_eq!(lost["status"], "404");
     assert!(!lost.contains_key("route"), "{lost:?}");
+}
+
+#[test]
+fn of_requests_that_go_well_as_many_are_logged_as_the_flag_says() {
+    for (sample, expected) in [(None, 6), (Some("--log-sample=2"), 3)] {
+        let Ok(Command::Serve(flags)) = parse(sample, |_| None) else {
+            panic!("{sample:?} is no flag")
+        };
+        let (gate, metrics, written) = (Gate::default(), Prometheus::new(), Written::default());
+        with_default(subscriber("info", Format::Logfmt, written.clone()), || {
+            paused().block_on(async {
+                let (entry, _) = entry::open(&flags, &gate, &metrics).unwrap();
+                let router = serving_seen_by(&hooks::http(&metrics, &gate, &entry));
+                // Failures are told, whatever else is.
+                for name in ["Ada", "Ada", "Ada", "Ada", "Ada", "panic"] {
+                    let request = Request::get(format!("/greeting?name={name}"));
+                    let request = request.body(Body::empty()).unwrap();
+                    let reply = router.clone().oneshot(request).await.unwrap();
+                    reply.into_body().collect().await.unwrap();
+                }
+            });
+        });
+        let lines = written.logfmt();
+        let statuses: Vec<_> = lines.iter().map(|line| &*line["status"]).collect();
+        assert_eq!((statuses.len(), statuses.last()), (expected, Some(&"500")), "{lines:#?}");
+        let page = metrics.render();
+        let left_out = page.contains(r#"log_calls_left_out_total{outcome="success"} 3"#);
+        assert_eq!(left_out, sample.is_some(), "{page}");
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use super::{
     table::{
         BASIC_HTPASSWD, BREAKER_FAILURES, CALL_FAILURES, CALL_RATE, CONCURRENCY_LIMIT, COUNT,
         DEBUG_TOKEN, DNS, DNS_ADDR, DRAIN_DELAY, DRAIN_TIMEOUT, FILE, GRPC, JWT_AUDIENCE,
-        JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, METADATA, OUT, RATE_LIMIT, READY_WHEN,
-        SCOPE, SERVICE, SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA, TLS_KEY,
-        TRACE_OTLP, TRACE_SAMPLE, TRACE_TRUST, UPSTREAM,
+        JWT_ISSUER, JWT_JWKS, LIFETIME, LOG, LOG_FORMAT, LOG_SAMPLE, METADATA, OUT, RATE_LIMIT,
+        READY_WHEN, SCOPE, SERVICE, SHOWN, SUBJECT, TAGS, TIMEOUT, TLS_CERT, TLS_CLIENT_CA,
+        TLS_KEY, TRACE_OTLP, TRACE_SAMPLE, TRACE_TRUST, UPSTREAM,
     },
     value::{
         concurrency, count, duration, jwks, listen, metadata, name_server, number, path, rate,
@@ -63,6 +63,7 @@ impl Reader<'_> {
         let log_format = self.value(&LOG_FORMAT, |value| {
             value.parse().map_err(|why: UnknownFormat| why.to_string())
         });
+        let log_sample = self.value(&LOG_SAMPLE, number);
         for (one, other) in [(&http, &grpc), (&http, &debug), (&grpc, &debug)] {
             self.overlap(one.as_ref(), other.as_ref());
         }
@@ -89,6 +90,7 @@ impl Reader<'_> {
             trace: Trace { trust: trust?, ..trace? },
             log: log?,
             log_format: log_format?,
+            log_sample,
             said: Said(std::mem::take(&mut self.said)),
         })
     }

@@ -83,6 +83,8 @@ pub struct Serve {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+    /// How many requests of each route that went well are logged in a second, if not all.
+    pub log_sample: Option<u32>,
     /// What all of it was called.
     pub said: Said,
 }

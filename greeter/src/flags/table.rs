@@ -269,6 +269,14 @@ pub(super) const LOG_FORMAT: Flag = Flag {
     default: "logfmt",
     help: "How: logfmt or json, or pretty for a person; one line for each event, on standard error",
 };
+pub(super) const LOG_SAMPLE: Flag = Flag {
+    name: "log-sample",
+    env: Some("GREETER_LOG_SAMPLE"),
+    value: "N",
+    default: "",
+    help: "How many requests of each route are logged in a second, of those that went well; of \
+           more than that one in a hundred; by default all are",
+};
 pub(super) const TRACE_OTLP: Flag = Flag {
     name: "trace-otlp",
     env: Some("GREETER_TRACE_OTLP"),
@@ -350,6 +358,7 @@ pub(super) const SERVE: &[&Flag] = &[
     &TRACE_TRUST,
     &LOG,
     &LOG_FORMAT,
+    &LOG_SAMPLE,
     &OLD[0],
     &OLD[1],
     &OLD[2],
