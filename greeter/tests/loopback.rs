@@ -443,5 +443,19 @@ async fn both_protocols_speak_tls_with_those_who_have_a_certificate() {
     };
     timeout(LIMIT, refused).await.unwrap().unwrap_err();
     assert!(ask(debug, "/health/startup").await.starts_with("HTTP/1.1 200 "));
+
+    // When they expire: once, though both ports show them.
+    let metrics = ask(debug, "/metrics").await;
+    let expiry = format!("\ntls_certificate_expiry_timestamp_seconds{{file=\"{cert}\"}} ");
+    let (_, seconds) = metrics.split_once(&expiry).expect(&metrics);
+    let seconds: f64 = seconds.split_once('\n').unwrap().0.parse().unwrap();
+    assert!(seconds > 4e9 && metrics.matches(&expiry).count() == 1, "{seconds}");
+    // That page is for those who ask this machine by its own name.
+    let mut stream = TcpStream::connect(debug).await.unwrap();
+    let page = b"GET /debug/state/certificates HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(page).await.unwrap();
+    let mut state = String::new();
+    timeout(LIMIT, stream.read_to_string(&mut state)).await.unwrap().unwrap();
+    assert!(state.contains(r#""tls_certificate_expiry_timestamp_seconds""#), "{state}");
     running.end(Signal::Terminate).await.unwrap();
 }
