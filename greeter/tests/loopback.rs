@@ -452,7 +452,8 @@ async fn both_protocols_speak_tls_with_those_who_have_a_certificate() {
     assert!(seconds > 4e9 && metrics.matches(&expiry).count() == 1, "{seconds}");
     // That page is for those who ask this machine by its own name.
     let mut stream = TcpStream::connect(debug).await.unwrap();
-    let page = b"GET /debug/state/certificates HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let page =
+        b"GET /debug/state/certificates HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(page).await.unwrap();
     let mut state = String::new();
     timeout(LIMIT, stream.read_to_string(&mut state)).await.unwrap().unwrap();
