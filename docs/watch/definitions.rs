@@ -19,7 +19,7 @@ use kit_metrics::{
     registry::Reading,
 };
 use kit_sd::{Endpointer, Health, Instance, Instances, Keeper, Registrar};
-use kit_serve::Listener;
+use kit_serve::{Listener, tls::Certificates};
 use kit_trace::{
     log::{Filter, Format, Lines, Queue, Rate as LogRate, Sampling},
     otel::{Pipeline, Zipkin, resource},
@@ -142,6 +142,9 @@ fn components(registry: &Registry) {
     registry.collect(users);
     registry.collect(Guard::new());
     registry.collect(kit_serve::serve(Nobody, axum::Router::new()).name("a").handle());
+    let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../kit-transport/http/tests/tls/server");
+    let certificates = Certificates::load(format!("{tests}.pem"), format!("{tests}.key"));
+    registry.collect(certificates.expect("the certificates of tests"));
 
     registry.collect(Filter::new("info").expect("a filter"));
     registry.collect(Sampling::new(LogRate::first(1)));

@@ -123,7 +123,8 @@
 //!
 //! # Features
 //!
-//! - `tls`: a listener that speaks TLS, in the module `tls`.
+//! - `tls`: a listener that speaks TLS, with certificates that are read anew and
+//!   show when they expire, in the module `tls`.
 //! - `listenfd`: `Sockets`, which systemd passed to the process (its socket
 //!   activation): the next version of a program has them too, so that nobody is
 //!   refused between the two.
