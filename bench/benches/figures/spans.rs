@@ -21,9 +21,9 @@ const CHUNK: f64 = 100.0;
 /// The spans, the subscribers, and the ratio when the table was committed.
 const SPANS: [(&str, &str, f64); 4] = [
     ("internal", "registry", f64::INFINITY),
-    ("internal", "otel", 1.241),
+    ("internal", "otel", 1.243),
     ("server", "registry", f64::INFINITY),
-    ("server", "otel", 1.365),
+    ("server", "otel", 1.227),
 ];
 
 pub(crate) fn rows() -> Result<Vec<Row>, BoxError> {

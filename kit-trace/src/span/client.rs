@@ -144,8 +144,16 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let scope = self.options.begin(&mut request);
-        let _in = scope.enter_apart();
-        SpanFuture { reply: self.inner.call(request), scope, errors: Some(self.errors.clone()) }
+        let errors = Some(self.errors.clone());
+        let Scope::Open(ongoing) = &scope else {
+            // A future is large, so it is made where it stays: the guard borrows nothing.
+            let _in = scope.enter_apart();
+            return SpanFuture { reply: self.inner.call(request), scope, errors };
+        };
+        let entered = ongoing.enter();
+        let reply = self.inner.call(request);
+        drop(entered);
+        SpanFuture { reply, scope, errors }
     }
 }
 

@@ -232,17 +232,46 @@ where
     }
 
     fn call(&mut self, mut request: Req) -> Self::Future {
-        let SpanLayer { make, errors, replies, carries, ids } = &self.layer;
-        let parent = carries.parent(&request).or_else(scope::left_out);
-        let is_left_out = parent.as_ref().is_some_and(TraceContext::is_left_out);
-        let span = if is_left_out { Span::none() } else { make.make(&request) };
-        if !span.is_disabled() {
-            let context = bridge::begin(&span, parent.as_ref(), None, ids, None);
-            carries.carry(context, &mut request);
+        let SpanLayer { errors, replies, .. } = &self.layer;
+        let (errors, replies) = (errors.clone(), replies.clone());
+        let span = self.layer.open(&mut request);
+        if span.is_disabled() {
+            // Made where it stays.
+            return InternalFuture {
+                reply: self.inner.call(request),
+                span,
+                errors,
+                replies,
+                over: false,
+            };
         }
         let reply = span.in_scope(|| self.inner.call(request));
-        let (errors, replies) = (errors.clone(), replies.clone());
         InternalFuture { reply, span, errors, replies, over: false }
+    }
+}
+
+impl<M, R, J, W> SpanLayer<M, R, J, W> {
+    #[inline]
+    fn open<Req>(&self, request: &mut Req) -> Span
+    where
+        M: MakeSpan<Req>,
+        W: Carries<Req>,
+    {
+        if scope::is_left_out() {
+            return Span::none();
+        }
+        let span = self.make.make(request);
+        if span.is_disabled() {
+            return span;
+        }
+        let parent = self.carries.parent(request);
+        if parent.as_ref().is_some_and(TraceContext::is_left_out) {
+            // What the request spawned, say.
+            return Span::none();
+        }
+        let context = bridge::begin(&span, parent.as_ref(), None, &self.ids, None);
+        self.carries.carry(context, request);
+        span
     }
 }
 
@@ -258,6 +287,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.span.is_disabled() {
+            return this.reply.poll(cx);
+        }
         let reply = {
             let _entered = this.span.enter();
             ready!(this.reply.poll(cx))
@@ -266,7 +298,6 @@ where
         // The handle goes, and with it the span ends: not when the future is dropped.
         let span = std::mem::replace(this.span, Span::none());
         match &reply {
-            _ if span.is_disabled() => {}
             Ok(reply) => this.replies.record(&span, reply),
             Err(error) => this.errors.record(&span, error),
         }

@@ -3,7 +3,7 @@
 use super::end::Ongoing;
 use crate::{Flags, Ids, Sampling, SpanId, TraceContext, TraceId, TraceState};
 use std::{cell::Cell, mem};
-use tracing::span::{Entered, EnteredSpan};
+use tracing::span::Entered;
 
 thread_local! {
     /// Whose call is polled that is not recorded, and has no span to be in.
@@ -63,11 +63,9 @@ pub(super) enum In<'a> {
     LeftOut(Option<Brief>),
     WithState(Option<Brief>, TraceState),
     Open(Option<Brief>, #[expect(dead_code, reason = "it is dropped")] Entered<'a>),
-    Apart(Option<Brief>, #[expect(dead_code, reason = "it is dropped")] EnteredSpan),
 }
 
 /// Says whether what runs belongs to a call that is not recorded.
-#[cfg(feature = "otel")]
 pub(crate) fn is_left_out() -> bool {
     LEFT_OUT.get().is_some()
 }
@@ -132,17 +130,15 @@ impl Scope {
         match self {
             Self::Nothing => In::Nothing,
             Self::LeftOut(left) => left.enter(),
-            Self::Open(ongoing) => In::Open(LEFT_OUT.take(), ongoing.span.enter()),
+            Self::Open(ongoing) => ongoing.enter(),
         }
     }
 
-    /// The same, for what is then moved: so that a future is made where it stays, which
-    /// is cheaper than to move it.
+    /// The same, where no span is open: it borrows nothing.
     pub(super) fn enter_apart(&self) -> In<'static> {
         match self {
-            Self::Nothing => In::Nothing,
             Self::LeftOut(left) => left.enter(),
-            Self::Open(ongoing) => In::Apart(LEFT_OUT.take(), ongoing.span.clone().entered()),
+            Self::Nothing | Self::Open(_) => In::Nothing,
         }
     }
 
@@ -151,6 +147,12 @@ impl Scope {
             Self::Open(ongoing) => Some(ongoing),
             Self::Nothing | Self::LeftOut(_) => None,
         }
+    }
+}
+
+impl Ongoing {
+    pub(super) fn enter(&self) -> In<'_> {
+        In::Open(LEFT_OUT.take(), self.span.enter())
     }
 }
 
@@ -173,9 +175,7 @@ impl Drop for In<'_> {
     fn drop(&mut self) {
         match self {
             Self::Nothing => {}
-            Self::LeftOut(around) | Self::Open(around, _) | Self::Apart(around, _) => {
-                LEFT_OUT.set(*around);
-            }
+            Self::LeftOut(around) | Self::Open(around, _) => LEFT_OUT.set(*around),
             Self::WithState(around, state) => {
                 LEFT_OUT.set(*around);
                 replace(mem::take(state));
