@@ -59,7 +59,7 @@ async fn asked(
         let told = asked.headers()["traceparent"].clone();
         Ok::<_, Infallible>(Response::builder().header("told", told).body(Nothing::new()).unwrap())
     }));
-    let serves = server.layer(service_fn(move |asked: Asked| {
+    let first = server.layer(service_fn(move |asked: Asked| {
         let mut asks = Asked::new(Nothing::new());
         *asks.extensions_mut() = asked.extensions().clone();
         let reply = other.clone().oneshot(asks);
@@ -71,7 +71,7 @@ async fn asked(
     if !parent.is_empty() {
         request.headers_mut().insert("traceparent", parent.parse().unwrap());
     }
-    let reply = serves.oneshot(request).await.unwrap();
+    let reply = first.oneshot(request).await.unwrap();
     let told = reply.headers()["told"].to_str().unwrap();
     (opened.0.load(Ordering::Relaxed), told.rsplit_once('-').unwrap().1.to_owned())
 }
