@@ -3,7 +3,8 @@ use crate::{
     server::{GrpcCall, GrpcServer, HttpCall, HttpServer},
 };
 use http::Extensions;
-use kit_transport::{Call, End, Hook, Observer, Protocol};
+use kit_endpoint::Fault;
+use kit_transport::{Call, End, Hook, Observer, Phase, Protocol};
 
 /// Records the requests of an HTTP transport; a gRPC transport's it passes
 /// over.
@@ -37,6 +38,12 @@ impl Hook for GrpcServer {
 }
 
 impl Observer for GrpcCall {
+    fn fault(&mut self, _: &dyn Fault, phase: Phase) {
+        if phase == Phase::Decode {
+            self.unread();
+        }
+    }
+
     fn finish(self, end: &End) {
         self.end(end.outcome.kind(), end.duration);
     }

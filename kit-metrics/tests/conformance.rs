@@ -137,6 +137,8 @@ enum Wrong {
     FlattensValues,
     /// Gives a labelled child what its parent had (Go kit's #570).
     ChildrenInherit,
+    /// Says nothing of a counter at 0, though it has totals.
+    HidesZero,
 }
 
 struct Broken {
@@ -160,6 +162,7 @@ impl Broken {
                     labels.clear();
                 }
                 match &series.value {
+                    Value::Counter(0) if self.wrong == Wrong::HidesZero => {}
                     Value::Counter(total) => {
                         let sent = self.sent.entry((name.clone(), labels.clone())).or_default();
                         let mut delta = total - *sent;
@@ -235,6 +238,7 @@ fn the_suite_finds_what_is_wrong() {
         Wrong::NegativeIsAStep,
         Wrong::FlattensValues,
         Wrong::ChildrenInherit,
+        Wrong::HidesZero,
     ] {
         assert!(!conforms(wrong), "{wrong:?}");
     }

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, StatusCode};
 use kit_metrics::{
     GrpcClient, GrpcServer, HttpClient, HttpServer, Kind, Prometheus, Trace, prometheus::Format,
 };
-use kit_transport::{Call, Hook, Protocol, Watch};
+use kit_transport::{Call, Hook, Phase, Protocol, Watch};
 use page::Page;
 use std::time::Duration;
 use tokio::time::advance;
@@ -72,6 +72,49 @@ async fn a_call_has_the_code_of_its_fault() {
         ("rpc_system_name", "grpc"),
     ];
     assert_eq!(Page::read(&metrics.render()).get(&format!("{RPC}_count"), &labels), Some(1.0));
+}
+
+/// A transport reads the head before it looks for the method: a time-out that is none is
+/// a mistake of that head, of a kind that methods have too.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_names_no_method() {
+    let metrics = Prometheus::new();
+    let hook = GrpcServer::new(metrics.clone()).methods(["known.A/B"]);
+    let refuse = |method: &str, phase| {
+        let mut watch = before(&hook, Protocol::Grpc, method);
+        watch.failed_at(phase, &Bad);
+        watch.finish();
+    };
+    (0..1000).for_each(|number| refuse(&format!("made.Up/{number}"), Phase::Decode));
+    refuse("known.A/B", Phase::Decode);
+    refuse("there.A/B", Phase::Endpoint);
+    let page = Page::read(&metrics.render());
+    for (method, count) in [("_OTHER", 1000.0), ("known.A/B", 1.0), ("there.A/B", 1.0)] {
+        let labels = [
+            ("rpc_method", method),
+            ("rpc_response_status_code", "INVALID_ARGUMENT"),
+            ("rpc_system_name", "grpc"),
+        ];
+        assert_eq!(page.get(&format!("{RPC}_count"), &labels), Some(count), "{method}");
+    }
+    assert_eq!(page.of(&format!("{RPC}_count")).count(), 3);
+}
+
+#[derive(Debug)]
+struct Bad;
+
+impl std::fmt::Display for Bad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bad")
+    }
+}
+
+impl std::error::Error for Bad {}
+
+impl kit_endpoint::Fault for Bad {
+    fn kind(&self) -> Kind {
+        Kind::InvalidArgument
+    }
 }
 
 #[tokio::test(start_paused = true)]

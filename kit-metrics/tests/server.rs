@@ -191,18 +191,20 @@ fn a_call_is_recorded_under_its_method_and_code() {
 fn made_up_methods_make_no_series() {
     let metrics = Prometheus::new();
     let server = GrpcServer::new(metrics.clone());
-    for (number, kind) in [Kind::Unimplemented, Kind::Cancelled, Kind::Unauthenticated]
-        .into_iter()
-        .cycle()
-        .take(60)
-        .enumerate()
-    {
+    let kinds = [
+        Kind::Unimplemented,
+        Kind::Cancelled,
+        Kind::Unauthenticated,
+        // gRPC's code for it is INVALID_ARGUMENT.
+        Kind::UnsupportedMediaType,
+    ];
+    for (number, kind) in kinds.into_iter().cycle().take(80).enumerate() {
         server.begin(&format!("made.Up/{number}")).end(Some(kind), TIME);
     }
     let page = read(&metrics);
     let methods: Vec<_> =
         page.of(RPC).map(|(labels, count)| (labels["rpc_method"].as_str(), count)).collect();
-    assert_eq!(methods, [("_OTHER", 20.0); 3]);
+    assert_eq!(methods, [("_OTHER", 20.0); 4]);
 }
 
 #[test]

@@ -118,6 +118,15 @@ impl GrpcCall {
         self
     }
 
+    /// Says that the call could not be read: a server says so before it looks for the
+    /// method, so one that is not known yet is `_OTHER`, whatever kind of failure it is.
+    #[cfg(feature = "hook")]
+    pub(crate) fn unread(&mut self) {
+        if matches!(self.way, Way::New(_)) {
+            self.way = self.shared.series.way(0, Some(UNKNOWN));
+        }
+    }
+
     /// Ends the call, which took `duration`: well, or in a failure of a kind.
     ///
     /// The status is the code that gRPC has for the kind. OpenTelemetry's
@@ -167,6 +176,7 @@ const fn needs_no_method(kind: Kind) -> bool {
             | Kind::PermissionDenied
             | Kind::ResourceExhausted
             | Kind::PayloadTooLarge
+            | Kind::UnsupportedMediaType
             | Kind::Unavailable
     )
 }
