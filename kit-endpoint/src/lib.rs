@@ -82,6 +82,7 @@ mod peer;
 mod problem;
 mod refuse;
 mod request;
+mod resent;
 mod tls_identity;
 mod until;
 
@@ -103,6 +104,7 @@ pub use self::{
     problem::Problem,
     refuse::{AsError, AsGrpc, AsHttp, Refuse},
     request::{Carries, Expires, Request},
+    resent::Resent,
     tls_identity::TlsIdentity,
     until::{Judge, Settle, Until, UntilBodyEnd, UntilReply, UntilStreamEnd},
 };

@@ -1,7 +1,7 @@
 //! Retry: how often, what, until when, and what it tells.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-use kit_endpoint::{Endpoint, Expires, Fault, Kind, Request};
+use kit_endpoint::{Endpoint, Expires, Fault, Kind, Request, Resent};
 use kit_sd::{
     Endpoints, Instance, Retry, RoundRobin,
     retry::{GaveUp, Idempotent, OnlyRefused, Reason, Retryable},
@@ -11,7 +11,7 @@ use std::{
     fmt,
     future::{Ready, pending, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
@@ -106,6 +106,38 @@ fn call<C: Retryable<Request<()>, Failed>>(
 ) -> Result<u32, GaveUp<Failed>> {
     let retry = Retry::new(balancer([script.clone()]), attempts, LIMIT).retryable(retryable);
     assert_ready!(task::spawn(retry.oneshot(Request::new(()))).poll())
+}
+
+#[tokio::test]
+async fn each_try_but_the_first_says_how_often_it_was_sent_before() {
+    /// Is not ready for the second try, which so is not sent.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<Option<Resent>>>>, Arc<AtomicU32>);
+
+    impl Service<Request<()>> for Told {
+        type Response = ();
+        type Error = Failed;
+        type Future = Ready<Result<(), Failed>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+            let attempt = self.1.fetch_add(1, Ordering::Relaxed);
+            let failed = Failed { kind: Kind::Unavailable, ran: false, attempt };
+            Poll::Ready(if attempt == 1 { Err(failed) } else { Ok(()) })
+        }
+
+        fn call(&mut self, request: Request<()>) -> Self::Future {
+            self.0.lock().unwrap().push(request.extensions().get().copied());
+            ready(Err(Failed { kind: Kind::Unavailable, ran: false, attempt: 0 }))
+        }
+    }
+
+    let told = Told::default();
+    let retry = Retry::new(balancer([told.clone()]), 4, LIMIT);
+    let mut request = Request::new(());
+    // Of the try that asks this on its behalf.
+    request.extensions_mut().insert(Resent(7));
+    assert_ready!(task::spawn(retry.oneshot(request)).poll()).unwrap_err();
+    assert_eq!(*told.0.lock().unwrap(), [None, Some(Resent(1)), Some(Resent(2))]);
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ mod support;
 
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use kit_endpoint::Resent;
 use kit_trace::{
     ClientSpanLayer, Ids, ServerSpanLayer,
-    span::{Boxed, Resent, Sourced},
+    span::{Boxed, Sourced},
 };
 use std::convert::Infallible;
 use support::{PARENT, Reply, Spans, answers, get, grpc, headers, hop_by, said};

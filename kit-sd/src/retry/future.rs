@@ -2,7 +2,7 @@
 
 use super::{GaveUp, Reason, Retryable};
 use crate::Balancer;
-use kit_endpoint::Carries;
+use kit_endpoint::{Carries, Resent};
 use pin_project_lite::pin_project;
 use std::{
     fmt, mem,
@@ -26,6 +26,8 @@ pin_project! {
         // For the next attempt; the last one gets the request itself.
         request: Option<Req>,
         failed: Vec<S::Error>,
+        // Without those that no endpoint was ready for.
+        calls: u32,
         deadline: Option<Instant>,
         // Made only once an attempt lets us wait.
         #[pin]
@@ -61,6 +63,7 @@ where
             deadline: request.deadline(),
             request: Some(request),
             failed: Vec::new(),
+            calls: 0,
             sleep: None,
             attempt: Attempt::None,
         }
@@ -72,7 +75,7 @@ where
     B: Balancer<Endpoint = S>,
     S: Service<Req>,
     C: Retryable<Req, S::Error>,
-    Req: Clone,
+    Req: Carries + Clone,
 {
     type Output = Result<S::Response, GaveUp<S::Error>>;
 
@@ -94,7 +97,9 @@ where
                 AttemptProj::Picked { endpoint, request } => match endpoint.poll_ready(cx) {
                     Poll::Ready(Ok(())) => {
                         // Always there: it is taken but once.
-                        if let Some(request) = request.take() {
+                        if let Some(mut request) = request.take() {
+                            tell(&mut request, *this.calls);
+                            *this.calls += 1;
                             let reply = endpoint.call(request);
                             this.attempt.set(Attempt::Called { reply });
                         }
@@ -138,6 +143,15 @@ where
         // drops us.
         this.attempt.set(Attempt::None);
         Poll::Ready(Err(GaveUp::new(mem::take(this.failed), reason)))
+    }
+}
+
+/// Says how often it was sent before; whatever an outer retry said is of its own tries.
+fn tell(request: &mut impl Carries, calls: u32) {
+    if calls == 0 {
+        request.extensions_mut().remove::<Resent>();
+    } else {
+        request.extensions_mut().insert(Resent(calls));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
 };
 use http::{Request, Response, uri::Authority};
 use http_body::Body;
+use kit_endpoint::Resent;
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -40,11 +41,6 @@ pub struct ClientSpan<S, P = W3c, R = Shown> {
     options: Arc<Options<P>>,
     errors: R,
 }
-
-/// How often a request was sent before, among its extensions, where something that
-/// retries says so: `http.request.resend_count`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resent(pub u32);
 
 #[derive(Debug, Clone)]
 struct Options<P> {

@@ -41,7 +41,7 @@ mod trust;
 
 pub use self::{
     body::SpanBody,
-    client::{ClientSpan, ClientSpanLayer, Resent},
+    client::{ClientSpan, ClientSpanLayer},
     errors::{Boxed, Errors, Faults, Shown, Sourced},
     future::SpanFuture,
     internal::{

@@ -24,7 +24,7 @@ use tracing::{Span, field::Empty};
 /// request's extensions.
 ///
 /// Where it goes: outside of everything that should be seen in the span, right inside
-/// the accept loop. It must be outside of a [`Hook`](crate::hook::SpanHook).
+/// the accept loop. It must be outside of a hook (`SpanHook`, of the feature `hook`).
 #[derive(Debug, Clone)]
 pub struct ServerSpanLayer<P = W3c, R = Shown> {
     options: Arc<Options<P>>,
