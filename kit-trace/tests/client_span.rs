@@ -4,15 +4,15 @@
 
 mod support;
 
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use kit_endpoint::Resent;
 use kit_trace::{
-    ClientSpanLayer, Ids, ServerSpanLayer,
+    ClientSpanLayer, Ids, Sampling, ServerSpanLayer,
     span::{Boxed, Sourced},
 };
 use std::convert::Infallible;
-use support::{PARENT, Reply, Spans, answers, get, grpc, headers, hop_by, said};
+use support::{Nothing, PARENT, Reply, Spans, answers, get, grpc, headers, hop_by, ok, said};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 // ===== the client's =====
@@ -109,4 +109,22 @@ async fn what_is_asked_on_behalf_of_a_request_is_below_its_span() {
     let client = expected.span_id().to_string();
     assert_eq!(all[1].field("span_id"), Some(&*client));
     assert_eq!(sent[0]["traceparent"].to_str().unwrap()[36..52], client);
+}
+
+#[tokio::test]
+async fn who_calls_of_their_own_accord_decides_what_is_recorded() {
+    for (sampling, flags, count) in [(Sampling::never(), "02", 0), (Sampling::always(), "03", 1)] {
+        let spans = Spans::default();
+        let _listening = spans.listen();
+        let told = service_fn(|request: Request<Nothing>| async move {
+            let mut reply = ok("said");
+            *reply.headers_mut() = request.headers().clone();
+            Ok::<_, Infallible>(reply)
+        });
+        let client = ClientSpanLayer::new().sampling(sampling).layer(told);
+        let reply = client.oneshot(get(HeaderMap::new())).await.unwrap();
+        let parent = reply.headers()["traceparent"].to_str().unwrap();
+        assert_eq!(&parent[53..], flags);
+        assert_eq!(spans.all().len(), count);
+    }
 }

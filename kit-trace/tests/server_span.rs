@@ -21,6 +21,7 @@ use support::{
     said, seen,
 };
 use tokio_stream::{StreamExt, iter};
+use tokio_test::assert_ready;
 use tower::{Layer, ServiceExt, service_fn};
 
 // ===== the server's =====
@@ -337,6 +338,23 @@ async fn what_is_left_out_is_so_while_it_is_polled_and_no_longer() {
     let reply = reply.oneshot(get(HeaderMap::new())).await.unwrap();
     assert!(parent(reply.headers()).ends_with("-03"));
     assert_eq!(spans.all().len(), 3);
+}
+
+#[tokio::test]
+async fn so_it_is_while_it_is_called() {
+    let spans = Spans::default();
+    let _listening = spans.listen();
+    // What a service does before it returns its future.
+    let calls = service_fn(|request: Request<Nothing>| {
+        let context = request.extensions().get::<TraceContext>().unwrap().span_id().to_string();
+        let told = assert_ready!(tokio_test::task::spawn(asks(None)).poll());
+        assert!(parent(&told).contains(&context), "{told:?}");
+        async { Ok::<_, Infallible>(Response::new(Nothing::new())) }
+    });
+    let server = ServerSpanLayer::new().sampling(Sampling::never()).layer(calls);
+    server.oneshot(get(HeaderMap::new())).await.unwrap();
+    assert!(parent(&asks(None).await).ends_with("-03"), "and no longer");
+    assert_eq!(spans.all().len(), 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
-use kit_endpoint::{DeadlineLayer, Fault, Kind};
+use kit_endpoint::{DeadlineLayer, Fault, Kind, Resent};
 use kit_transport::{
     Criticality, End, Metadata, Outcome, Protocol, RequestId, deadline::REQUEST_TIMEOUT_MS,
 };
@@ -74,6 +74,19 @@ async fn a_client_and_a_server_of_ours_understand_each_other() {
     let client = Client::new(server, query::request(Method::GET, uri()), json::reply::<Hello>);
     let hello = Hello { name: "Ada & Bob = 1+1 %".to_owned() };
     assert_eq!(client.oneshot(Kit::new(hello)).await.unwrap().name, "Ada & Bob = 1+1 %");
+}
+
+/// Layers around the pool see it: how often a retry sent the request before, say.
+#[tokio::test]
+async fn what_a_request_carries_goes_along() {
+    let server = service_fn(|request: Request<Full<Bytes>>| async move {
+        assert_eq!(request.extensions().get(), Some(&Resent(2)));
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    });
+    let client = Client::new(server, json::request(Method::POST, uri()), json::reply::<Hello>);
+    let mut request = Kit::new(Hello { name: "Ada".to_owned() });
+    request.extensions_mut().insert(Resent(2));
+    assert_eq!(client.oneshot(request).await.unwrap().name, "Ada", "it was asked");
 }
 
 #[tokio::test]
