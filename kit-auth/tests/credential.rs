@@ -166,17 +166,28 @@ async fn a_token_in_a_file_is_read_anew_each_minute() {
     assert!(!format!("{token:?}").contains("two"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_call_reads_the_file_and_no_other_waits_for_it() {
+#[test]
+fn one_call_reads_the_file_and_no_other_waits_for_it() {
+    // One thread for what blocks: while it is held nothing is read.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).max_blocking_threads(1).build();
+    runtime.unwrap().block_on(one_call_reads());
+}
+
+async fn one_call_reads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "one").unwrap();
     let token = FileToken::new(&path).unwrap();
     std::fs::write(&path, "two").unwrap();
     sleep(SECOND * 60).await;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = tokio::task::spawn_blocking(move || held.recv());
     let Given::Later(reads) = token.give() else { panic!("it was read by who asked") };
     let Given::Now(meanwhile) = token.give() else { panic!("it is read twice") };
     assert_eq!(meanwhile.unwrap(), "Bearer one");
+    drop(release);
+    held.await.unwrap().unwrap_err();
     assert_eq!(reads.await.unwrap(), "Bearer two");
     assert!(matches!(token.give(), Given::Now(Ok(now)) if now == "Bearer two"));
 
