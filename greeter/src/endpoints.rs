@@ -136,6 +136,7 @@ where
     let in_turn = each.clone();
     let greetings = ServiceBuilder::new()
         .layer((red("greetings").streaming(), deadline.clone().streaming(), entry.clone()))
+        .layer(CatchPanicLayer::new().streaming())
         .service_fn(move |names: Request<Vec<String>>| {
             let each = in_turn(names.with(()));
             async move {
@@ -151,6 +152,7 @@ where
         });
     let chat = ServiceBuilder::new()
         .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), entry))
+        .layer(CatchPanicLayer::new().streaming())
         .service_fn(move |hellos: Request<I>| {
             let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
             let each = each(hellos.with(()));

@@ -38,7 +38,7 @@ pub fn app(tally: &Tally) -> Grpc<Routes, impl Hook<Observer: Observer + Send> +
         ServiceBuilder::new()
             .layer(CountLayer::new(tally.clone(), method).streaming())
             .layer(deadline.clone().streaming())
-            .layer(CatchPanicLayer::new())
+            .layer(CatchPanicLayer::new().streaming())
     };
 
     // The type of a stream of requests names its codec.

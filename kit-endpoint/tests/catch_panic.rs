@@ -19,6 +19,7 @@ use std::{
     },
     task::{Context, Poll},
 };
+use tokio_stream::Stream;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, service_fn};
 use tower_test::mock::{self, Mock, Spawn};
@@ -190,6 +191,81 @@ fn a_clone_does_not_answer_for_the_panic_of_another() {
     assert_ready_ok!(poll_ready(&mut clone));
     assert_eq!(assert_ready_ok!(task::spawn(clone.call("fine")).poll()), "fine");
     assert_ready_err!(task::spawn(service.call("lost")).poll());
+}
+
+// ===== in a stream =====
+
+/// A stream of so many items that panics after them, and once more when it is
+/// dropped.
+struct Fuse {
+    items: u32,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Stream for Fuse {
+    type Item = Result<u32, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        assert!(self.items > 0, "in the stream");
+        self.items -= 1;
+        Poll::Ready(Some(Ok(self.items)))
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        if self.items == 0 {
+            panic_any(DropMe);
+        }
+    }
+}
+
+#[test]
+fn a_panic_amid_a_stream_is_its_last_item() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let leftover = Arc::clone(&dropped);
+    let mut service = CatchPanicLayer::new().streaming().layer(service_fn(move |items| {
+        ready(Ok::<_, Error>(Fuse { items, dropped: Arc::clone(&leftover) }))
+    }));
+    for items in [0, 2] {
+        let reply = assert_ready_ok!(task::spawn(service.call(items)).poll());
+        let mut reply = task::spawn(reply);
+        for item in (0..items).rev() {
+            assert_eq!(assert_ready_ok!(reply.poll_next().map(Option::unwrap)), item);
+        }
+        let error = assert_ready_err!(unpanicked(|| reply.poll_next()).map(Option::unwrap));
+        assert_eq!(said(&error), Some("in the stream"));
+        assert_eq!(dropped.swap(0, Ordering::Relaxed), 1, "what is left is dropped at once");
+        assert!(assert_ready!(reply.poll_next()).is_none(), "that was the last");
+        drop(reply);
+        assert_eq!(dropped.load(Ordering::Relaxed), 0, "and only once");
+    }
+}
+
+#[test]
+fn a_stream_passes_unchanged() {
+    let mut service = CatchPanicLayer::new().streaming().layer(service_fn(|()| {
+        let items = [Ok(1), Err(Error::Boom), Ok(2)];
+        ready(Ok::<_, Error>(tokio_stream::iter(items)))
+    }));
+    let reply = assert_ready_ok!(task::spawn(service.call(())).poll());
+    let mut reply = task::spawn(reply);
+    assert_eq!(assert_ready_ok!(reply.poll_next().map(Option::unwrap)), 1);
+    let error = assert_ready_err!(reply.poll_next().map(Option::unwrap));
+    assert!(matches!(error, Error::Boom), "an error is no panic");
+    assert_eq!(assert_ready_ok!(reply.poll_next().map(Option::unwrap)), 2);
+    assert!(assert_ready!(reply.poll_next()).is_none());
+}
+
+#[test]
+fn a_panic_before_the_stream_is_the_reply() {
+    let mut service = CatchPanicLayer::new().streaming().layer(service_fn(async |items| {
+        assert_ne!(items, 0, "in the future");
+        Ok::<_, Error>(Fuse { items, dropped: Arc::default() })
+    }));
+    let reply = task::spawn(service.call(0)).poll().map_ok(drop);
+    assert!(said(&assert_ready_err!(reply)).is_some_and(|said| said.contains("in the future")));
 }
 
 // ===== what it says =====

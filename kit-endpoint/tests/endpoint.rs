@@ -156,7 +156,9 @@ fn public_types_can_be_sent_and_shared() {
     assert_send_sync::<(Deadline<(), Within, AsError, UntilReply>, DeadlineStream<(), AsError>)>();
     assert_send_sync::<(CatchPanicLayer, CatchPanic<()>)>();
     assert_send_sync::<kit_endpoint::deadline::future::ResponseFuture<(), AsError, UntilReply>>();
-    assert_send_sync::<kit_endpoint::catch_panic::future::ResponseFuture<(), AsError>>();
+    assert_send_sync::<kit_endpoint::catch_panic::future::ResponseFuture<(), AsError, UntilReply>>(
+    );
+    assert_send_sync::<kit_endpoint::catch_panic::CatchPanicStream<(), AsError>>();
     assert_send_sync::<Arc<dyn Inspect>>();
 }
 

@@ -161,10 +161,12 @@ impl Observer for () {
 impl<A: Hook, B: Hook> Hook for (A, B) {
     type Observer = (A::Observer, B::Observer);
 
+    #[inline]
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
         (self.0.before(call, extensions), self.1.before(call, extensions))
     }
 
+    #[inline]
     fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
         self.0.trace_id(extensions).or_else(|| self.1.trace_id(extensions))
     }
@@ -173,16 +175,19 @@ impl<A: Hook, B: Hook> Hook for (A, B) {
 impl<A: Observer, B: Observer> Observer for (A, B) {
     const SILENT: bool = A::SILENT && B::SILENT;
 
+    #[inline]
     fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
         self.1.fault(fault, phase);
         self.0.fault(fault, phase);
     }
 
+    #[inline]
     fn after(&mut self, headers: &mut HeaderMap) {
         self.1.after(headers);
         self.0.after(headers);
     }
 
+    #[inline]
     fn finish(self, end: &End) {
         self.1.finish(end);
         self.0.finish(end);
@@ -195,10 +200,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 impl<H: Hook> Hook for Option<H> {
     type Observer = Option<H::Observer>;
 
+    #[inline]
     fn before(&self, call: &Call<'_>, extensions: &mut Extensions) -> Self::Observer {
         self.as_ref().map(|hook| hook.before(call, extensions))
     }
 
+    #[inline]
     fn trace_id(&self, extensions: &Extensions) -> Option<TraceId> {
         self.as_ref().and_then(|hook| hook.trace_id(extensions))
     }
@@ -207,18 +214,21 @@ impl<H: Hook> Hook for Option<H> {
 impl<O: Observer> Observer for Option<O> {
     const SILENT: bool = O::SILENT;
 
+    #[inline]
     fn fault(&mut self, fault: &dyn Fault, phase: Phase) {
         if let Some(observer) = self {
             observer.fault(fault, phase);
         }
     }
 
+    #[inline]
     fn after(&mut self, headers: &mut HeaderMap) {
         if let Some(observer) = self {
             observer.after(headers);
         }
     }
 
+    #[inline]
     fn finish(self, end: &End) {
         if let Some(observer) = self {
             observer.finish(end);

@@ -6,6 +6,11 @@ use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use kit_endpoint::{Fault, Kind};
 use kit_transport::{Call, Hook, Protocol, REQUEST_ID, RequestId, RequestIds, Watch};
 use proptest::prelude::*;
+use std::{
+    collections::HashSet,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/+=-";
 
@@ -63,6 +68,28 @@ fn a_valid_id_is_kept_and_echoed() {
     assert_eq!(id.header(), &given);
     let echoed: Vec<_> = reply.get_all(REQUEST_ID).iter().collect();
     assert_eq!(echoed, [&given], "once, and in the place of another");
+}
+
+#[test]
+fn ids_are_of_this_millisecond_and_no_two_are_alike() {
+    let millis = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let before = millis();
+    // Two threads, since each has a generator of its own.
+    let make = || (0..10_000).map(|_| RequestId::generate().to_string()).collect::<Vec<_>>();
+    let other = thread::spawn(make);
+    let ids: HashSet<_> = make().into_iter().chain(other.join().unwrap()).collect();
+    let after = millis();
+    assert_eq!(ids.len(), 20_000);
+    for id in &ids {
+        assert!(is_uuid_v7(id), "{id}");
+        let made = u128::from_str_radix(&id.replace('-', "")[..12], 16).unwrap();
+        assert!((before..=after).contains(&made), "{id}");
+    }
+    // All the other bits vary, but the version and the variant.
+    let bits = ids.iter().map(|id| u128::from_str_radix(&id.replace('-', ""), 16).unwrap());
+    let (all, any) = bits.fold((u128::MAX, 0), |(all, any), id| (all & id, any | id));
+    let fixed: u128 = (0xF << 76) | (0b11 << 62);
+    assert_eq!((any & !all) & (u128::MAX >> 48) | fixed, u128::MAX >> 48);
 }
 
 #[test]

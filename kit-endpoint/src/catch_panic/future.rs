@@ -1,6 +1,6 @@
 //! Future types.
 
-use super::{Panicked, error::catch_drop};
+use super::{Catch, Panicked, error::catch_drop};
 use crate::Refuse;
 use pin_project_lite::pin_project;
 use std::{
@@ -12,10 +12,11 @@ use std::{
 pin_project! {
     /// The future of a [`CatchPanic`](super::CatchPanic).
     #[derive(Debug)]
-    pub struct ResponseFuture<F, R> {
+    pub struct ResponseFuture<F, R, U> {
         #[pin]
         state: State<F>,
         refuse: R,
+        until: U,
     }
 }
 
@@ -30,22 +31,23 @@ pin_project! {
 
 // ===== impl ResponseFuture =====
 
-impl<F, R> ResponseFuture<F, R> {
-    pub(super) const fn called(reply: F, refuse: R) -> Self {
-        Self { state: State::Called { reply }, refuse }
+impl<F, R, U> ResponseFuture<F, R, U> {
+    pub(super) const fn called(reply: F, refuse: R, until: U) -> Self {
+        Self { state: State::Called { reply }, refuse, until }
     }
 
-    pub(super) const fn panicked(panicked: Panicked, refuse: R) -> Self {
-        Self { state: State::Panicked { panicked: Some(panicked) }, refuse }
+    pub(super) const fn panicked(panicked: Panicked, refuse: R, until: U) -> Self {
+        Self { state: State::Panicked { panicked: Some(panicked) }, refuse, until }
     }
 }
 
-impl<F, R, T, E> Future for ResponseFuture<F, R>
+impl<F, R, U, T, E> Future for ResponseFuture<F, R, U>
 where
     F: Future<Output = Result<T, E>>,
+    U: Catch<T, R>,
     R: Refuse<Panicked, T, E>,
 {
-    type Output = Result<T, E>;
+    type Output = Result<U::Reply, E>;
 
     #[expect(clippy::expect_used, reason = "polling a finished future may panic")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -53,7 +55,9 @@ where
         let panicked = match this.state.as_mut().project() {
             StateProj::Called { reply } => {
                 match catch_unwind(AssertUnwindSafe(|| reply.poll(cx))) {
-                    Ok(poll) => return poll,
+                    Ok(poll) => {
+                        return poll.map_ok(|reply| this.until.catch(reply, this.refuse));
+                    }
                     Err(payload) => Panicked::new(payload),
                 }
             }
@@ -61,6 +65,7 @@ where
         };
         // What is left of the future may panic again while it is dropped.
         catch_drop(|| this.state.set(State::Panicked { panicked: None }));
-        Poll::Ready(this.refuse.refuse(panicked))
+        let refused = this.refuse.refuse(panicked);
+        Poll::Ready(refused.map(|reply| this.until.catch(reply, this.refuse)))
     }
 }

@@ -22,6 +22,29 @@
 //! # }
 //! ```
 //!
+//! # Streams
+//!
+//! A reply that is a stream runs after the call, and so do its panics:
+//! [`CatchPanicLayer::streaming`] makes them the last item of the stream.
+//!
+//! ```
+//! use kit_endpoint::{CatchPanicLayer, Panicked, Request};
+//! use tokio_stream::{StreamExt, iter};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let shares = service_fn(async |among: Request<Vec<u32>>| {
+//!     Ok::<_, Panicked>(iter(among.into_message()).map(|people| Ok::<_, Panicked>(100 / people)))
+//! });
+//! let endpoint = CatchPanicLayer::new().streaming().layer(shares);
+//! let mut shares = endpoint.oneshot(Request::new(vec![4, 0, 5])).await.unwrap();
+//! assert_eq!(shares.next().await.unwrap().unwrap(), 25);
+//! assert!(shares.next().await.unwrap().is_err());
+//! assert!(shares.next().await.is_none());
+//! # }
+//! ```
+//!
 //! # Where it goes
 //!
 //! Directly around what may panic, inside breakers and metrics, so that these
@@ -38,5 +61,11 @@ mod error;
 pub mod future;
 mod layer;
 mod service;
+mod stream;
 
-pub use self::{error::Panicked, layer::CatchPanicLayer, service::CatchPanic};
+pub use self::{
+    error::Panicked,
+    layer::CatchPanicLayer,
+    service::CatchPanic,
+    stream::{Catch, CatchPanicStream},
+};

@@ -44,8 +44,14 @@ pub struct SampledAccessLog {
 }
 
 /// Logs one request.
+///
+/// All of it is behind one pointer: it moves with the reply from layer to layer, also
+/// while nobody listens.
 #[derive(Debug)]
-pub struct AccessLine {
+pub struct AccessLine(Box<Line>);
+
+#[derive(Debug)]
+struct Line {
     protocol: &'static str,
     method: Cow<'static, str>,
     route: Option<Box<str>>,
@@ -106,7 +112,7 @@ fn method(method: &str) -> Cow<'static, str> {
 impl AccessLine {
     fn new(call: &Call<'_>, extensions: &Extensions, sampling: Option<Sampling>) -> Self {
         let trace = extensions.get::<TraceContext>();
-        Self {
+        Self(Box::new(Line {
             protocol: call.protocol.name(),
             method: method(call.method),
             route: call.route.map(Into::into),
@@ -116,16 +122,24 @@ impl AccessLine {
             trace: trace.map(|context| (context.trace_id(), context.span_id())),
             refused: false,
             sampling,
-        }
+        }))
     }
 }
 
 impl Observer for AccessLine {
     fn fault(&mut self, fault: &dyn Fault, _: Phase) {
-        self.refused = fault.refused();
+        self.0.refused = fault.refused();
     }
 
     fn finish(self, end: &End) {
+        self.0.finish(end);
+    }
+}
+
+// ===== impl Line =====
+
+impl Line {
+    fn finish(&self, end: &End) {
         let class = Class::of(end.outcome.kind(), self.refused);
         let left_out = match &self.sampling {
             None => 0,

@@ -9,7 +9,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
-use kit_endpoint::{Endpoint, Fault, Kind, Request};
+use kit_endpoint::{CatchPanicLayer, Endpoint, Fault, Kind, Panicked, Request};
 use kit_transport::{Call, Metadata, Outcome, Propagation};
 use kit_transport_grpc::{
     CallError, Client, GrpcLayer, ReceivedMetadata, ReplyMetadata, Server, server::ReadError,
@@ -573,4 +573,136 @@ async fn dropped_replies_cancel_the_handler_over_a_connection() {
     };
     let (_, ()) = tokio::join!(serving, calling);
     assert_eq!(ends.one().outcome, Outcome::Cancelled);
+}
+
+#[cfg(feature = "channel")]
+type Told = kit_transport_grpc::client::Replies<GreetingResponse, fn(GreetingResponse) -> Result<String, Infallible>>;
+
+/// What a server of HTTP/2 hears of a call whose caller does `leave` once the
+/// reply has begun.
+#[cfg(feature = "channel")]
+async fn heard<F: Future<Output = ()>>(
+    leave: impl FnOnce(mpsc::UnboundedSender<Result<String, Wrong>>, Told) -> F,
+) -> Option<h2::Reason> {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let serving = async {
+        let mut connection = h2::server::handshake(far).await.unwrap();
+        let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+        let head = http::Response::builder().header("content-type", "application/grpc");
+        let _sending = respond.send_response(head.body(()).unwrap(), false).unwrap();
+        let mut requests = request.into_body();
+        let reading = async move {
+            while let Some(data) = requests.data().await {
+                match data {
+                    Ok(data) => requests.flow_control().release_capacity(data.len()).unwrap(),
+                    Err(error) => return error.reason(),
+                }
+            }
+            None
+        };
+        let driving = async { while connection.accept().await.is_some() {} };
+        tokio::select! { reason = reading => reason, () = driving => None }
+    };
+    let calling = async {
+        let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
+            TokioExecutor::new(),
+            TokioIo::new(near),
+        )
+        .await
+        .unwrap();
+        let calling = async move {
+            let carries =
+                service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
+            let client = Client::bidi(carries, CHAT, encode, decode as fn(_) -> _)
+                .origin("http://greeter".parse().unwrap())
+                .unwrap();
+            let (sender, requests) = mpsc::unbounded_channel::<Result<String, Wrong>>();
+            let requests = UnboundedReceiverStream::new(requests);
+            sender.send(Ok("Ada".to_owned())).unwrap();
+            leave(sender, client.oneshot(Request::new(requests)).await.unwrap()).await;
+        };
+        tokio::join!(connection, calling)
+    };
+    tokio::select! { reason = serving => reason, _ = calling => None }
+}
+
+#[cfg(feature = "channel")]
+#[tokio::test]
+async fn who_leaves_amid_their_requests_cancels() {
+    let left = heard(async |sender, replies| {
+        drop(replies);
+        sender.closed().await;
+        std::future::pending().await
+    });
+    assert_eq!(left.await, Some(h2::Reason::CANCEL));
+    let failed = heard(async |sender, mut replies| {
+        sender.send(Err(Wrong::new(Kind::DataLoss))).unwrap();
+        assert_eq!(replies.next().await.unwrap().unwrap_err().kind(), Kind::DataLoss);
+        std::future::pending().await
+    });
+    assert_eq!(failed.await, Some(h2::Reason::CANCEL));
+}
+
+#[tokio::test]
+async fn a_panic_amid_a_stream_ends_that_call_alone() {
+    let chat = service_fn(
+        async |request: Request<kit_transport_grpc::server::Incoming<GreetingRequest, Decode>>| {
+            Ok::<_, Panicked>(request.into_message().map(|name| {
+                let name = name.unwrap();
+                assert_ne!(name, "Eve");
+                Ok::<_, Panicked>(name)
+            }))
+        },
+    );
+    let methods = Methods {
+        greetings: Server::server_streaming(service_fn(greetings), DECODE, support::encode),
+        gather: Server::client_streaming(service_fn(gather), DECODE, support::encode),
+        chat: Server::bidi(
+            CatchPanicLayer::new().streaming().layer(chat),
+            DECODE,
+            support::encode,
+        ),
+    };
+    let service = GrpcLayer::new().layer(StreamsServer::new(methods));
+
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(far), TowerToHyperService::new(service));
+    let calling = async {
+        let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
+            TokioExecutor::new(),
+            TokioIo::new(near),
+        )
+        .await
+        .unwrap();
+        let calling = async move {
+            let carries =
+                service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
+            let client = Client::bidi(carries, CHAT, encode, decode)
+                .origin("http://greeter".parse().unwrap())
+                .unwrap();
+            let (sender, requests) = mpsc::unbounded_channel::<Result<String, Wrong>>();
+            let requests = Request::new(UnboundedReceiverStream::new(requests));
+            sender.send(Ok("Ada".to_owned())).unwrap();
+            let mut stays = client.clone().oneshot(requests).await.unwrap();
+            assert_eq!(stays.next().await.unwrap().unwrap(), "Ada");
+
+            let (other, requests) = mpsc::unbounded_channel::<Result<String, Wrong>>();
+            let requests = Request::new(UnboundedReceiverStream::new(requests));
+            for name in ["Bob", "Eve", "Mia"] {
+                other.send(Ok(name.to_owned())).unwrap();
+            }
+            let mut panics = client.oneshot(requests).await.unwrap();
+            assert_eq!(panics.next().await.unwrap().unwrap(), "Bob");
+            let error = panics.next().await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), Kind::Internal);
+            assert!(panics.next().await.is_none());
+
+            sender.send(Ok("Zoe".to_owned())).unwrap();
+            assert_eq!(stays.next().await.unwrap().unwrap(), "Zoe");
+        };
+        // The connection ends when the last call and its client are dropped.
+        let (_, ()) = tokio::join!(connection, calling);
+    };
+    let (_, ()) = tokio::join!(serving, calling);
 }

@@ -7,7 +7,7 @@ mod support;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use kit_endpoint::{DeadlineLayer, Expired, Fault, Kind, Request};
+use kit_endpoint::{CatchPanicLayer, DeadlineLayer, Expired, Fault, Kind, Panicked, Request};
 use kit_transport::Outcome;
 use kit_transport_grpc::{GrpcLayer, Server, server::ReadError, status};
 use prost::Message;
@@ -43,6 +43,7 @@ enum Failed {
     Wrong(Wrong),
     Read(ReadError),
     Expired(Expired),
+    Panicked(Panicked),
 }
 
 impl fmt::Display for Failed {
@@ -63,6 +64,7 @@ impl Fault for Failed {
             Self::Wrong(wrong) => wrong,
             Self::Read(read) => read,
             Self::Expired(expired) => expired,
+            Self::Panicked(panicked) => panicked,
         })
     }
 }
@@ -76,6 +78,12 @@ impl From<ReadError> for Failed {
 impl From<Expired> for Failed {
     fn from(expired: Expired) -> Self {
         Self::Expired(expired)
+    }
+}
+
+impl From<Panicked> for Failed {
+    fn from(panicked: Panicked) -> Self {
+        Self::Panicked(panicked)
     }
 }
 
@@ -241,6 +249,27 @@ async fn a_fault_amid_the_stream_is_the_trailing_status_with_all_its_details() {
     // The slot has what the wire has not.
     assert_eq!(end.outcome, Outcome::Failed(Kind::PayloadTooLarge));
     assert_eq!(end.error.unwrap(), "the greeter is wrong: the password is 1234".into());
+}
+
+#[tokio::test]
+async fn a_panic_amid_the_stream_is_its_trailing_status_and_its_end() {
+    let ends = Ends::default();
+    let panics = service_fn(async |_: Request<String>| {
+        Ok::<_, Failed>(tokio_stream::iter([true, false]).map(|well| {
+            assert!(well, "the password is 1234");
+            Ok::<_, Failed>("Hello".to_owned())
+        }))
+    });
+    let panics = CatchPanicLayer::new().streaming().layer(panics);
+    let server = greeter(Server::server_streaming(panics, DECODE, encode));
+    let service = GrpcLayer::new().finally(ends.finally()).layer(server);
+    let reply = seen(service.oneshot(call(GREETINGS, &["Ada"])).await.unwrap()).await;
+    assert_eq!(messages(&reply.body), ["Hello"]);
+    let status = reply.status();
+    assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
+    let end = ends.one();
+    assert_eq!(end.outcome, Outcome::Failed(Kind::Internal));
+    assert_eq!(&*end.error.unwrap(), "the service panicked: the password is 1234");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ where
         if this.link.is_over() {
             // The connection keeps our half of the stream, and resets it now.
             this.stream.set(None);
-            return Poll::Ready(Some(Err(given_up())));
+            return Poll::Ready(Some(Err(cancelled("the call is given up"))));
         }
         let fault: Box<dyn Fault> = match stream.poll_next(cx) {
             Poll::Ready(Some(Ok(item))) => match (this.encode)(item) {
@@ -87,18 +87,25 @@ where
             Poll::Pending => {
                 ready!(this.link.poll_over(cx));
                 this.stream.set(None);
-                return Poll::Ready(Some(Err(given_up())));
+                return Poll::Ready(Some(Err(cancelled("the call is given up"))));
             }
         };
         this.stream.set(None);
         this.link.lock(|state| state.fault = Some(fault));
-        Poll::Ready(Some(Err(Status::cancelled("the stream of requests failed"))))
+        Poll::Ready(Some(Err(cancelled("the stream of requests failed"))))
     }
 }
 
+/// Ends the requests amid the stream, so that the peer hears of a cancel: the connection
+/// resets its half with the reason that it finds among the sources, and else with
+/// `INTERNAL_ERROR`, as if something had broken.
 #[cold]
-fn given_up() -> Status {
-    Status::cancelled("the call is given up")
+fn cancelled(why: &str) -> Status {
+    #[cfg_attr(not(feature = "channel"), expect(unused_mut, reason = "h2 comes with the channel"))]
+    let mut status = Status::cancelled(why);
+    #[cfg(feature = "channel")]
+    status.set_source(Arc::new(h2::Error::from(h2::Reason::CANCEL)));
+    status
 }
 
 // ===== impl Link =====
