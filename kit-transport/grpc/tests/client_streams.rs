@@ -576,7 +576,10 @@ async fn dropped_replies_cancel_the_handler_over_a_connection() {
 }
 
 #[cfg(feature = "channel")]
-type Told = kit_transport_grpc::client::Replies<GreetingResponse, fn(GreetingResponse) -> Result<String, Infallible>>;
+type Told = kit_transport_grpc::client::Replies<
+    GreetingResponse,
+    fn(GreetingResponse) -> Result<String, Infallible>,
+>;
 
 /// What a server of HTTP/2 hears of a call whose caller does `leave` once the
 /// reply has begun.
@@ -600,8 +603,9 @@ async fn heard<F: Future<Output = ()>>(
             }
             None
         };
+        // What it was told is told, also where the connection ends with it.
         let driving = async { while connection.accept().await.is_some() {} };
-        tokio::select! { reason = reading => reason, () = driving => None }
+        tokio::join!(reading, driving).0
     };
     let calling = async {
         let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
@@ -657,11 +661,7 @@ async fn a_panic_amid_a_stream_ends_that_call_alone() {
     let methods = Methods {
         greetings: Server::server_streaming(service_fn(greetings), DECODE, support::encode),
         gather: Server::client_streaming(service_fn(gather), DECODE, support::encode),
-        chat: Server::bidi(
-            CatchPanicLayer::new().streaming().layer(chat),
-            DECODE,
-            support::encode,
-        ),
+        chat: Server::bidi(CatchPanicLayer::new().streaming().layer(chat), DECODE, support::encode),
     };
     let service = GrpcLayer::new().layer(StreamsServer::new(methods));
 
