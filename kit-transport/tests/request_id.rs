@@ -108,7 +108,7 @@ fn any_other_is_replaced_by_a_uuid_of_version_7() {
 
 #[test]
 fn new_ids_differ() {
-    let ids: std::collections::HashSet<_> = (0..1000).map(|_| RequestId::generate()).collect();
+    let ids: HashSet<_> = (0..1000).map(|_| RequestId::generate()).collect();
     assert_eq!(ids.len(), 1000);
 }
 
