@@ -67,6 +67,7 @@
 //!
 //! `boxed`: `BoxEndpoint`, an endpoint whose type is erased.
 
+mod body_cut;
 pub mod catch_panic;
 mod classify;
 mod criticality;
@@ -89,6 +90,7 @@ mod until;
 #[cfg(feature = "boxed")]
 pub use self::endpoint::BoxEndpoint;
 pub use self::{
+    body_cut::BodyCut,
     catch_panic::{CatchPanic, CatchPanicLayer, Panicked},
     classify::{AnyError, Classify, ClassifyEnd, GrpcStatus, HttpStatus, Judgement, ServerFaults},
     criticality::{BadCriticality, Criticality},

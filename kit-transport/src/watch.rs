@@ -103,6 +103,13 @@ impl<O: Observer> Watch<O> {
         }
     }
 
+    /// Says whether the reply goes out without its body, because of the request or,
+    /// [`after`](Self::after) an observer saw it, of its status.
+    #[must_use]
+    pub const fn is_bodiless(&self) -> bool {
+        self.bodiless
+    }
+
     /// Runs a step of the request: a poll of the handler, or a codec. If it
     /// panics the request has ended at once, as a failure of kind
     /// [`Internal`](Kind::Internal). Who catches the panic further out drops

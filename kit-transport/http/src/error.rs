@@ -1,8 +1,9 @@
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use kit_endpoint::{Details, Fault, Kind, Problem};
+use http_body_util::LengthLimitError;
+use kit_endpoint::{BodyCut, Details, Fault, Kind, Problem};
 use kit_transport::{RequestId, TraceId};
-use std::{borrow::Cow, convert::Infallible, error, fmt, time::Duration};
+use std::{borrow::Cow, convert::Infallible, error, fmt, iter, time::Duration};
 
 type Source = Box<dyn error::Error + Send + Sync>;
 
@@ -10,7 +11,8 @@ type Source = Box<dyn error::Error + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The body broke off, or the connection did.
+    /// The body broke off, or the connection did; or a limit around the server ended it,
+    /// which is a [`BodyCut`] among the sources, or http-body-util's.
     Body(Source),
     /// The body is larger than the server takes.
     TooLarge {
@@ -72,18 +74,28 @@ pub const fn nothing(_: &Request<Bytes>) -> Result<(), Infallible> {
 /// trace. A fault of the service shows no more than the phrase of its kind.
 #[must_use]
 pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
-    // An id is no URI reference (it may look like one with a scheme), but every
-    // byte of it may stand in a fragment.
-    let instance = failure.request_id.map(|id| format!("#{id}"));
-    let trace_id = failure.trace_id.map(|id| id.to_string());
-    let mut problem = Problem::new(failure.fault);
-    if let Some(instance) = &instance {
-        problem = problem.instance(instance);
+    failure.named(Problem::new(failure.fault)).map(Bytes::from)
+}
+
+// ===== impl Failure =====
+
+impl Failure<'_> {
+    /// Writes `problem`, with the names of the request.
+    pub(crate) fn named(&self, problem: Problem<'_>) -> Response<String> {
+        // An id is no URI reference (it may look like one with a scheme), but every
+        // byte of it may stand in a fragment.
+        let instance = self.request_id.map(|id| format!("#{id}"));
+        let trace_id = self.trace_id.map(|id| id.to_string());
+        // Of a shorter life than who made it.
+        let mut problem: Problem<'_> = problem;
+        if let Some(instance) = &instance {
+            problem = problem.instance(instance);
+        }
+        if let Some(trace_id) = &trace_id {
+            problem = problem.trace_id(trace_id);
+        }
+        problem.into_response()
     }
-    if let Some(trace_id) = &trace_id {
-        problem = problem.trace_id(trace_id);
-    }
-    problem.into_response().map(Bytes::from)
 }
 
 // ===== impl DecodeError =====
@@ -108,7 +120,10 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Body(_) => f.write_str("the body of the request broke off"),
+            Self::Body(source) => match cut(&**source) {
+                Some(cut) => cut.fmt(f),
+                None => f.write_str("the body of the request broke off"),
+            },
             Self::TooLarge { limit } => {
                 write!(f, "the body is too large: send at most {limit} bytes")
             }
@@ -146,7 +161,7 @@ impl Fault for DecodeError {
             Self::TooLarge { .. } => Kind::PayloadTooLarge,
             Self::TooSlow { .. } => Kind::DeadlineExceeded,
             // Most often the peer is gone, and nobody hears the answer.
-            Self::Body(_) => Kind::Cancelled,
+            Self::Body(source) => cut(&**source).map_or(Kind::Cancelled, |cut| cut.kind()),
             Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Self::Malformed { .. } => Kind::InvalidArgument,
         }
@@ -171,6 +186,14 @@ impl Fault for DecodeError {
             Self::Body(_) | Self::TooLarge { .. } | Self::TooSlow { .. } => {}
         }
     }
+}
+
+/// Finds the limit around a server that ended a body, if one did.
+fn cut(error: &(dyn error::Error + 'static)) -> Option<BodyCut> {
+    iter::successors(Some(error), |error| error.source()).find_map(|error| {
+        let length = error.is::<LengthLimitError>().then_some(BodyCut::TooLarge);
+        error.downcast_ref().copied().or(length)
+    })
 }
 
 // ===== impl EncodeError =====

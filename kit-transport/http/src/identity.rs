@@ -1,8 +1,8 @@
 use http::Extensions;
-use kit_transport::{Hook, Observer, RequestId, TraceId};
+use kit_transport::{Hook, RequestId, TraceId};
 
 /// What a request is called, where a hook told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) request_id: Option<RequestId>,
     pub(crate) trace_id: Option<TraceId>,
@@ -11,11 +11,8 @@ pub(crate) struct Identity {
 // ===== impl Identity =====
 
 impl Identity {
-    /// Asks for it; hooks that are silent tell nothing.
+    /// Asks for it.
     pub(crate) fn told<H: Hook>(hook: &H, extensions: &Extensions) -> Self {
-        if H::Observer::SILENT {
-            return Self::default();
-        }
         let request_id = extensions.get::<RequestId>().cloned();
         Self { request_id, trace_id: hook.trace_id(extensions) }
     }

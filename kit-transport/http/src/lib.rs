@@ -103,12 +103,14 @@
 //! | `proxy` | a reverse proxy |
 //! | `tls` | `https://` for it, by rustls |
 
+mod bodiless;
 mod client;
 mod error;
 #[cfg(any(feature = "form", feature = "json", feature = "msgpack", feature = "query"))]
 mod field;
 #[cfg(feature = "form")]
 pub mod form;
+mod gathered;
 mod identity;
 #[cfg(feature = "json")]
 pub mod json;

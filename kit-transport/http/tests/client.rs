@@ -189,6 +189,7 @@ async fn problem_details_are_kept_whole() {
         r##"{"type":"https://x/poor","title":"Poor","status":422,"detail":"30 is not 50",
         "instance":"#abc-1","kind":"FAILED_PRECONDITION","reason":"POOR","domain":"bank.example",
         "metadata":{"balance":"30","odd":7},"traceId":"4bf9","more":[1],
+        "quotas":[{"subject":"tenant-7","description":"50 a day"},{"subject":"x"},7],
         "violations":[{"field":"amount","description":"too much"},{"field":7},"x"]}"##,
     ))
     .await
@@ -211,6 +212,9 @@ async fn problem_details_are_kept_whole() {
     let violations = problem.details.violations();
     assert_eq!(violations.len(), 1);
     assert_eq!((&*violations[0].field, &*violations[0].description), ("amount", "too much"));
+    let quotas = problem.details.quotas();
+    assert_eq!(quotas.len(), 1);
+    assert_eq!((&*quotas[0].subject, &*quotas[0].description), ("tenant-7", "50 a day"));
 }
 
 #[test]

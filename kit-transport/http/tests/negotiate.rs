@@ -118,6 +118,29 @@ async fn a_reply_is_written_as_accept_says() {
 }
 
 #[tokio::test]
+async fn a_reply_without_a_body_has_no_type_of_it() {
+    struct Gone;
+    impl kit_transport_http::Reply for Gone {
+        fn status(&self) -> StatusCode {
+            StatusCode::NO_CONTENT
+        }
+    }
+
+    let written = |reply| as_reply(|_: Gone| Ok(Response::new(Bytes::from("not asked"))))(reply);
+    let writes = [Writes::new(&["application/json", "text/json"], written)];
+    let gone = service_fn(async |_: Kit<()>| Ok::<_, Expired>(Gone));
+    let server = negotiate::server(gone, nothing, writes);
+    for accept in ["*/*", "text/json"] {
+        let request = Request::builder().header(header::ACCEPT, accept);
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let reply = server.clone().oneshot(request).await.unwrap();
+        assert_eq!(reply.status(), StatusCode::NO_CONTENT);
+        assert!(!reply.headers().contains_key(header::CONTENT_TYPE), "{accept}");
+        assert_eq!(reply.headers()[header::VARY], "accept");
+    }
+}
+
+#[tokio::test]
 async fn a_reply_that_nobody_wants_is_406_before_the_endpoint_is_called() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use kit_endpoint::{Expired, Kind};
 use kit_transport::{End, Outcome};
-use kit_transport_http::Server;
+use kit_transport_http::{Client, Server};
 use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -118,6 +118,94 @@ async fn so_is_one_amid_a_stream() {
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "\"first\"\n");
         catch(body.frame());
         drop(body);
+        ends.panicked();
+    }
+}
+
+#[test]
+fn so_is_one_at_a_client_in_its_service_and_its_decoder() {
+    for step in ["service", "body", "decode"] {
+        let ends = Ends::default();
+        let service = service_fn(move |_: Request<Full<Bytes>>| async move {
+            assert_ne!(step, "service");
+            let frames = tokio_stream::StreamExt::map(tokio_stream::iter([()]), move |()| {
+                assert_ne!(step, "body");
+                Ok::<_, Infallible>(http_body::Frame::data(Bytes::new()))
+            });
+            Ok::<_, Infallible>(Response::new(http_body_util::StreamBody::new(frames)))
+        });
+        let encode = |(): &()| Ok::<_, Infallible>(Request::new(Bytes::new()));
+        let decode = move |_: &Response<Bytes>| {
+            assert_ne!(step, "decode");
+            Ok::<_, Infallible>(())
+        };
+        let mut client = Client::new(service.clone(), encode, decode).finally(ends.hook());
+        catch(client.call(Kit::new(())));
+        ends.panicked();
+        if step == "decode" {
+            continue;
+        }
+        let ends = Ends::default();
+        let mut raw = Client::raw(service, encode).finally(ends.hook());
+        if step == "service" {
+            catch(raw.call(Kit::new(())));
+        } else {
+            let mut call = task::spawn(raw.call(Kit::new(())));
+            let mut body = tokio_test::assert_ready_ok!(call.poll()).into_body();
+            catch(http_body_util::BodyExt::frame(&mut body));
+            drop(body);
+        }
+        ends.panicked();
+    }
+}
+
+#[cfg(feature = "json-lines")]
+#[test]
+fn so_is_one_while_a_clients_stream_is_read() {
+    use kit_transport_http::{StreamClient, json_lines};
+    use tokio_stream::StreamExt;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(from = "u32")]
+    struct Item;
+    impl From<u32> for Item {
+        fn from(number: u32) -> Self {
+            assert_ne!(number, 2, "on purpose");
+            Self
+        }
+    }
+
+    let ends = Ends::default();
+    let service = service_fn(async |_: Request<Full<Bytes>>| {
+        let reply = Response::builder().header("content-type", "application/jsonl");
+        Ok::<_, Infallible>(reply.body(Full::new(Bytes::from("1\n2\n"))).unwrap())
+    });
+    let encode = |(): &()| Ok::<_, Infallible>(Request::new(Bytes::new()));
+    let read = json_lines::Replies::<Item>::new();
+    let mut client = StreamClient::new(service, encode, read).finally(ends.hook());
+    let mut call = task::spawn(client.call(Kit::new(())));
+    let mut replies = tokio_test::assert_ready_ok!(call.poll());
+    catch(async { while replies.next().await.is_some() {} });
+    drop(replies);
+    ends.panicked();
+}
+
+#[cfg(feature = "proxy")]
+#[test]
+fn so_is_one_in_the_upstream_of_a_proxy_and_in_what_it_says() {
+    use kit_transport_http::proxy::{Forwarded, Proxy};
+
+    for step in ["upstream", "say"] {
+        let ends = Ends::default();
+        let upstream = service_fn(move |_: Request<Forwarded<Full<Bytes>>>| async move {
+            assert_ne!(step, "upstream");
+            Err::<Response<Full<Bytes>>, _>(tower::BoxError::from("down"))
+        });
+        let mut proxy = Proxy::new(http::Uri::from_static("http://up.example/"), upstream)
+            .unwrap()
+            .encode_error(|_: &kit_transport_http::Failure<'_>| panic!("on purpose"))
+            .finally(ends.hook());
+        catch(proxy.call(post("")));
         ends.panicked();
     }
 }

@@ -15,11 +15,13 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
+};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use kit_endpoint::{Expires, Fault, Kind, Peer};
-use kit_transport::{End, Metadata, Outcome, Phase, RequestId, RequestIds};
+use kit_transport::{Call, End, Metadata, Outcome, Phase, RequestId, RequestIds, TraceId};
 use kit_transport_http::{
     NotConnected, Pool, PoolOptions,
     proxy::{Forwarded, Proxy, ProxyBody, Unproxied},
@@ -33,7 +35,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{BoxError, Service, ServiceExt, service_fn};
@@ -619,7 +621,7 @@ async fn trailers_go_on_without_what_the_proxy_decides_of_headers() {
 
 /// An upstream whose reply is `body`, once.
 fn once(
-    body: Frames,
+    body: impl Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 ) -> impl Service<Asked, Response = Reply, Error = Infallible, Future: Send> + Clone {
     let body = Arc::new(Mutex::new(Some(body)));
     service_fn(move |_: Asked| ready(Ok(reply(body.lock().unwrap().take().unwrap()))))
@@ -677,6 +679,30 @@ async fn a_deadline_cuts_a_reply_that_stalls() {
     assert_eq!(ends.one().outcome, Outcome::Failed(Kind::DeadlineExceeded));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deadline_cuts_a_reply_that_always_has_more() {
+    let body = StreamBody::new(tokio_stream::iter(std::iter::repeat_with(|| data("more"))));
+    let proxy = Proxy::new(base(), once(body)).unwrap();
+    let request = with(&[("x-request-timeout-ms", "500")]);
+    let mut body = proxy.oneshot(request).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    advance(Duration::from_millis(500)).await;
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(matches!(error, Unproxied::Expired(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_trace_is_named_where_the_proxy_fails() {
+    let down = service_fn(|_: Asked| ready(Err::<Reply, _>(BoxError::from("reset"))));
+    let name = |_: &Call<'_>, extensions: &mut Extensions| {
+        extensions.insert(TraceId::new([7; 16]));
+    };
+    let proxy = Proxy::new(base(), down).unwrap().before(name);
+    let response = proxy.oneshot(get("/")).await.unwrap();
+    let problem: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(problem["traceId"], "07".repeat(16));
+}
+
 #[tokio::test]
 async fn a_request_that_breaks_off_is_not_the_upstreams_fault() {
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -706,7 +732,7 @@ struct Faults(Arc<Mutex<Vec<(Phase, Kind)>>>);
 impl kit_transport::Hook for Faults {
     type Observer = Self;
 
-    fn before(&self, _: &kit_transport::Call<'_>, _: &mut http::Extensions) -> Self {
+    fn before(&self, _: &Call<'_>, _: &mut Extensions) -> Self {
         self.clone()
     }
 }
@@ -749,7 +775,8 @@ async fn a_reply_whose_body_is_not_sent_is_over_with_its_head() {
         let proxy = Proxy::new(base(), upstream).unwrap().finally(ends.hook());
         let response = proxy.oneshot(request).await.unwrap();
         assert_eq!((ends.one().outcome, ends.one().sent), (Outcome::Replied, 0));
-        drop(response);
+        assert!(response.body().is_end_stream(), "over HTTP/2 hyper would send it");
+        assert_eq!(text(response).await, "");
         ends.one();
     }
 }

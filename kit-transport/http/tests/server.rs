@@ -5,11 +5,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use kit_endpoint::{CatchPanicLayer, Details, Fault, Kind, Panicked};
-use kit_transport::{Call, End, Outcome, RequestId, RequestIds};
+use http::{Extensions, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Empty, Full, Limited, StreamBody};
+use kit_endpoint::{BodyCut, CatchPanicLayer, Details, Expires, Fault, Kind, Panicked};
+use kit_transport::{Call, End, Outcome, RequestId, RequestIds, TraceId};
 use kit_transport_http::{EncodeError, Failure, Server, json, nothing, query, refuse};
 use std::{
     convert::Infallible,
@@ -103,7 +103,7 @@ impl Ends {
     }
 }
 
-async fn body<B: http_body::Body<Data = Bytes>>(response: Response<B>) -> String
+async fn body<B: Body<Data = Bytes>>(response: Response<B>) -> String
 where
     B::Error: std::fmt::Debug,
 {
@@ -219,10 +219,10 @@ struct First(u32);
 
 #[tokio::test]
 async fn hooks_see_what_hooks_before_them_did() {
-    let first = |_: &Call<'_>, extensions: &mut http::Extensions| {
+    let first = |_: &Call<'_>, extensions: &mut Extensions| {
         extensions.insert(First(1));
     };
-    let second = |call: &Call<'_>, extensions: &mut http::Extensions| {
+    let second = |call: &Call<'_>, extensions: &mut Extensions| {
         assert_eq!((call.method, call.route), ("POST", Some("/sum")));
         let First(one) = *extensions.get::<First>().expect("the first hook ran");
         extensions.insert(First(one + 1));
@@ -357,8 +357,114 @@ async fn a_body_that_breaks_off_is_no_call() {
     assert!(handle.next_request().await.is_none(), "the endpoint was not called");
     body(response).await;
     let end = ends.one();
-    assert_eq!(end.outcome, Outcome::Failed(Kind::Cancelled));
+    assert_eq!((end.outcome, end.received), (Outcome::Failed(Kind::Cancelled), 2));
     assert!(end.error.unwrap().ends_with("broke off: reset"));
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("somebody else's")]
+struct Wrapped(#[source] BoxError);
+
+#[tokio::test]
+async fn what_a_limit_around_the_server_cut_off_is_no_caller_that_left() {
+    let length = Limited::new(request("hello").into_body(), 2).collect().await.unwrap_err();
+    let cuts: [(BoxError, _, _); 4] = [
+        (length, 413, Kind::PayloadTooLarge),
+        (Box::new(BodyCut::TooLarge), 413, Kind::PayloadTooLarge),
+        (Box::new(BodyCut::TooSlow), 504, Kind::DeadlineExceeded),
+        ("reset".into(), 499, Kind::Cancelled),
+    ];
+    for (cut, status, kind) in cuts {
+        let ends = Ends::default();
+        let server = Server::new(service_fn(echo), text, encode).finally(ends.hook());
+        let frames = [Ok(Frame::data(Bytes::from("he"))), Err(Wrapped(cut))];
+        let request = Request::new(StreamBody::new(tokio_stream::iter(frames)));
+        let response = server.oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        body(response).await;
+        let end = ends.one();
+        assert_eq!((end.outcome, end.received), (Outcome::Failed(kind), 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_was_set_around_the_server_is_the_requests() {
+    let left = service_fn(async |request: Kit<String>| {
+        let left = request.deadline().map(|deadline| deadline - Instant::now());
+        Ok::<_, Error>(format!("{left:?}"))
+    });
+    let server = Server::new(left, text, encode);
+    let ask = async |told: Option<&'static str>, known: Duration| {
+        let mut request = request("");
+        if let Some(told) = told {
+            let told = HeaderValue::from_static(told);
+            request.headers_mut().insert("x-request-timeout-ms", told);
+        }
+        request.extensions_mut().insert(Expires(Instant::now() + known));
+        let response = server.clone().oneshot(request).await.unwrap();
+        (response.status().as_u16(), body(response).await)
+    };
+    let millis = Duration::from_millis;
+    assert_eq!(ask(None, millis(250)).await, (200, "Some(250ms)".to_owned()));
+    assert_eq!(ask(Some("100"), millis(250)).await, (200, "Some(100ms)".to_owned()));
+    assert_eq!(ask(Some("300"), millis(250)).await, (200, "Some(250ms)".to_owned()));
+    assert_eq!(ask(Some("300"), millis(0)).await.0, 504);
+    assert_eq!(ask(None, millis(0)).await.0, 504);
+
+    // A hook may set one, too.
+    let hooked = server.before(|_: &Call<'_>, extensions: &mut Extensions| {
+        extensions.insert(Expires(Instant::now() + Duration::from_millis(70)));
+    });
+    let response = hooked.oneshot(request("")).await.unwrap();
+    assert_eq!(body(response).await, "Some(70ms)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_the_endpoint_is_dropped_and_the_caller_told() {
+    struct Working(Arc<Mutex<bool>>);
+    impl Drop for Working {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = true;
+        }
+    }
+
+    for body_of in ["", "with a body"] {
+        let dropped = Arc::new(Mutex::new(false));
+        let working = Arc::clone(&dropped);
+        let never = service_fn(move |_: Kit<String>| {
+            let working = Working(Arc::clone(&working));
+            async move {
+                std::future::pending::<()>().await;
+                drop(working);
+                Ok::<_, Error>(String::new())
+            }
+        });
+        let ends = Ends::default();
+        let server = Server::new(never, text, encode).finally(ends.hook());
+        let mut request = request(body_of);
+        request.headers_mut().insert("x-request-timeout-ms", HeaderValue::from_static("100"));
+        let begun = Instant::now();
+        let response = server.oneshot(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), begun.elapsed().as_millis()), (504, 100));
+        assert!(*dropped.lock().unwrap(), "before the reply is sent");
+        assert!(body(response).await.contains("DEADLINE_EXCEEDED"));
+        assert_eq!(ends.one().outcome, Outcome::Failed(Kind::DeadlineExceeded));
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_only_comes_before_names_the_request_too() {
+    let name = |_: &Call<'_>, extensions: &mut Extensions| {
+        extensions.insert(RequestId::new(&HeaderValue::from_static("abc-1")).unwrap());
+        extensions.insert(TraceId::new([7; 16]));
+    };
+    let server = Server::new(service_fn(echo), json::decode, encode).before(name);
+    let response = server.oneshot(request("{")).await.unwrap();
+    let problem: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+    assert_eq!(
+        (&problem["instance"], &problem["traceId"]),
+        (&"#abc-1".into(), &"07".repeat(16).into())
+    );
 }
 
 /// A body of which the end never comes.
@@ -399,7 +505,10 @@ async fn a_head_request_is_over_with_the_head_of_its_reply() {
     let server = Server::new(service_fn(echo), text, encode).finally(ends.hook());
     let mut request = request("hello");
     *request.method_mut() = http::Method::HEAD;
-    drop(server.oneshot(request).await.unwrap());
+    let response = server.oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "5", "as of a GET");
+    assert!(response.body().is_end_stream(), "over HTTP/2 hyper would send it");
+    assert_eq!(body(response).await, "");
     let end = ends.one();
     assert_eq!((end.outcome, end.sent), (Outcome::Replied, 0));
 
@@ -407,7 +516,9 @@ async fn a_head_request_is_over_with_the_head_of_its_reply() {
     let mut request = Request::new(stalled());
     *request.method_mut() = http::Method::HEAD;
     let missing = refuse(Kind::NotFound, "no").finally(ends.hook());
-    drop(missing.oneshot(request).await.unwrap());
+    let response = missing.oneshot(request).await.unwrap();
+    assert!(response.headers().contains_key("content-length"));
+    assert_eq!(body(response).await, "");
     assert_eq!(ends.one().outcome, Outcome::Failed(Kind::NotFound));
 }
 
@@ -416,11 +527,15 @@ async fn a_status_that_has_no_body_is_over_with_its_head() {
     for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
         let ends = Ends::default();
         let with_body = move |reply: String| {
-            let response = Response::builder().status(status).body(Bytes::from(reply));
-            response.map_err(EncodeError::new)
+            let response = Response::builder().status(status).header("content-length", "8");
+            response.body(Bytes::from(reply)).map_err(EncodeError::new)
         };
         let server = Server::new(service_fn(echo), text, with_body).finally(ends.hook());
-        drop(server.oneshot(request("not sent")).await.unwrap());
+        let response = server.oneshot(request("not sent")).await.unwrap();
+        let says = response.headers().contains_key("content-length");
+        assert_eq!(says, status == StatusCode::NOT_MODIFIED, "RFC 9110, section 8.6");
+        assert!(response.body().is_end_stream(), "over HTTP/2 hyper would send it");
+        assert_eq!(body(response).await, "");
         assert_eq!(ends.one().outcome, Outcome::Replied, "{status}");
     }
 }

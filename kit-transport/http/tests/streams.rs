@@ -371,6 +371,8 @@ async fn a_head_alone_is_the_end_and_has_no_stream() {
     let request = Request::builder().method(Method::HEAD).body(Empty::<Bytes>::new()).unwrap();
     let response = server.oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/jsonl");
+    assert!(response.body().is_end_stream());
+    assert_eq!(response.body().size_hint().exact(), None, "nor is it of a GET");
     assert!(send.is_closed());
     assert_eq!(ends.one().outcome, Outcome::Replied);
     let server = Server::server_streaming(service_fn(refuses), nothing, lines());
@@ -378,6 +380,8 @@ async fn a_head_alone_is_the_end_and_has_no_stream() {
     let request = Request::builder().method(Method::HEAD).body(Empty::<Bytes>::new()).unwrap();
     let response = server.finally(ends.hook()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 404);
+    assert!(response.headers().contains_key("content-length"), "that of a GET is known");
+    assert_eq!(text(response).await, "");
     assert_eq!(ends.one().outcome, Outcome::Failed(Kind::NotFound));
 }
 

@@ -150,6 +150,33 @@ async fn over_http2_json_lines_go_both_ways_at_once() {
     assert_eq!((end.outcome, end.received, end.sent), (Outcome::Replied, 5, 5));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_head_goes_out_alone_over_both_versions() {
+    let asked = [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304)];
+    for (version, (method, status)) in
+        BOTH.into_iter().flat_map(|version| asked.clone().map(|asked| (version, asked)))
+    {
+        let (hook, mut ended) = ends();
+        let hello = service_fn(async |_: Kit<()>| Ok::<_, EncodeError>("hello"));
+        let encode = move |reply: &'static str| {
+            let reply = Response::builder().status(status).body(Bytes::from(reply));
+            reply.map_err(EncodeError::new)
+        };
+        let server = Server::new(hello, nothing, encode).finally(hook);
+        let (connection, _cut) = connect(version, server).await;
+        let request = Request::builder().method(method).uri(uri());
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let reply = soon(connection.into_service().oneshot(request)).await.unwrap();
+        assert_eq!((reply.version(), reply.status().as_u16()), (version, status));
+        let length = reply.headers().get("content-length").cloned();
+        assert_eq!(length, (status == 200).then(|| "5".parse().unwrap()), "{version:?}");
+        let whole = soon(reply.into_body().collect()).await.unwrap();
+        assert_eq!(whole.to_bytes(), "", "{version:?} {status}");
+        let end = soon(ended.recv()).await.unwrap();
+        assert_eq!((end.outcome, end.sent), (Outcome::Replied, 0));
+    }
+}
+
 /// What becomes of a stream after its only item, which is a whole line.
 enum Last {
     End,

@@ -14,6 +14,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
+use kit_endpoint::BodyCut;
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -239,7 +240,8 @@ impl Error for BodyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Hyper(error) => error.source(),
-            Self::TooLarge | Self::TooSlow => None,
+            Self::TooLarge => Some(&BodyCut::TooLarge),
+            Self::TooSlow => Some(&BodyCut::TooSlow),
         }
     }
 }

@@ -1,5 +1,7 @@
 use super::{NotConnected, ReceivedProblem, retry_after};
-use http::{HeaderMap, StatusCode};
+use crate::gathered::Ungathered;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, response::Parts};
 use kit_endpoint::{Details, Expired, Fault, Kind};
 use std::{error, fmt, time::Duration};
 
@@ -57,6 +59,20 @@ impl CallError {
             None => Self::Send(error),
         }
     }
+
+    /// Tells why the body of a reply, of up to `limit` bytes, could not be read.
+    pub(super) fn unread(error: Ungathered, limit: usize) -> Self {
+        match error {
+            Ungathered::TooLarge => Self::TooLarge { limit },
+            Ungathered::Broken(error) => Self::Body(error),
+        }
+    }
+}
+
+/// What a failure says. It is one even if its body cannot be read.
+pub(super) fn rejection(head: &Parts, body: Result<Bytes, Ungathered>) -> CallError {
+    let body = body.unwrap_or_default();
+    CallError::Rejected(Rejection::new(head.status, &head.headers, &body))
 }
 
 /// So that a `DeadlineLayer` goes around a client.

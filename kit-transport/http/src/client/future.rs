@@ -1,7 +1,5 @@
-use super::{
-    CallError,
-    gathered::{Gathered, rejection},
-};
+use super::{CallError, error::rejection};
+use crate::gathered::Gathered;
 use bytes::Bytes;
 use http::response::Parts;
 use http_body::Body;
@@ -128,7 +126,8 @@ impl<F, B, D> State<F, B, D> {
         loop {
             match self.as_mut().project() {
                 StateProj::Sent { reply, sent, limit, decode } => {
-                    let reply = ready!(reply.poll(cx)).map_err(|e| CallError::unsent(e.into()))?;
+                    let reply = ready!(watch.during(|| reply.poll(cx)));
+                    let reply = reply.map_err(|e| CallError::unsent(e.into()))?;
                     let decode = decode.take().expect("polled after the reply");
                     let (mut head, body) = reply.into_parts();
                     watch.sent(*sent);
@@ -143,8 +142,11 @@ impl<F, B, D> State<F, B, D> {
                     if !head.status.is_success() {
                         return Poll::Ready(Err(rejection(&head, body)));
                     }
-                    let response = http::Response::from_parts(head, body?);
-                    let reply = decode(&response);
+                    let response = http::Response::from_parts(
+                        head,
+                        body.map_err(|error| CallError::unread(error, *limit))?,
+                    );
+                    let reply = watch.during(|| decode(&response));
                     return Poll::Ready(reply.map_err(|fault| CallError::Decode(Box::new(fault))));
                 }
                 StateProj::Over { error } => {

@@ -1,7 +1,5 @@
-use super::{
-    CallError,
-    gathered::{Gathered, rejection},
-};
+use super::{CallError, error::rejection};
+use crate::gathered::Gathered;
 use http::response::Parts;
 use http_body::Body;
 use kit_transport::{Observer, Watch};
@@ -57,7 +55,7 @@ impl<F, B> Head<F, B> {
         let result = loop {
             match self.as_mut().project() {
                 HeadProj::Sent { reply, sent, limit } => {
-                    let reply = match ready!(reply.poll(cx)) {
+                    let reply = match ready!(watch.during(|| reply.poll(cx))) {
                         Ok(reply) => reply,
                         Err(error) => break Err(CallError::unsent(error.into())),
                     };

@@ -2,7 +2,6 @@
 mod connect;
 mod error;
 mod future;
-mod gathered;
 mod head;
 mod not_connected;
 mod open;

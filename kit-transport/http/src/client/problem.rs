@@ -21,7 +21,7 @@ pub struct ReceivedProblem {
     pub instance: Option<String>,
     /// The trace in which it happened.
     pub trace_id: Option<String>,
-    /// The reason, its domain and facts, and the fields that are wrong.
+    /// The reason, its domain and facts, the fields that are wrong, and the quotas.
     pub details: Details,
     /// The name of the exact kind.
     pub(super) kind: Option<String>,
@@ -83,6 +83,16 @@ impl ReceivedProblem {
                 let description = text(&mut violation, "description");
                 if let (Some(field), Some(description)) = (field, description) {
                     details.violation(field, description);
+                }
+            }
+        }
+        if let Some(Value::Array(quotas)) = object.remove("quotas") {
+            for quota in quotas {
+                let Value::Object(mut quota) = quota else { continue };
+                let subject = text(&mut quota, "subject");
+                let description = text(&mut quota, "description");
+                if let (Some(subject), Some(description)) = (subject, description) {
+                    details.quota(subject, description);
                 }
             }
         }

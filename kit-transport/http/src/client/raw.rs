@@ -106,7 +106,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        let frame = ready!(this.watch.during(|| this.body.as_mut().poll_frame(cx)));
         let frame = frame.map(|frame| frame.map_err(|error| CallError::Body(error.into())));
         let over = match &frame {
             Some(Ok(frame)) => {

@@ -52,11 +52,11 @@ where
         let mut this = self.project();
         let Some(read) = this.read else { return Poll::Ready(None) };
         let item = loop {
-            if let Some(item) = read.next_item() {
+            if let Some(item) = this.watch.during(|| read.next_item()) {
                 break Some(item);
             }
             let Some(body) = this.body.as_mut().as_pin_mut() else { break None };
-            match ready!(body.poll_frame(cx)) {
+            match ready!(this.watch.during(|| body.poll_frame(cx))) {
                 Some(Ok(frame)) => {
                     // Trailers say nothing of the items.
                     if let Ok(mut chunk) = frame.into_data() {
@@ -69,7 +69,7 @@ where
                 Some(Err(error)) => break Some(Err(ReadError::BrokeOff(error.into()))),
                 None => {
                     this.body.set(None);
-                    break read.finish();
+                    break this.watch.during(|| read.finish());
                 }
             }
         };

@@ -62,7 +62,7 @@ pub use self::{
 
 use crate::{DecodeError, EncodeError, Server};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use kit_endpoint::{self as kit, Fault};
 use std::fmt;
 use tower_service::Service;
@@ -153,8 +153,15 @@ where
                 continue;
             };
             let mut response = (codec.encode)(reply)?;
+            let bare = matches!(
+                response.status(),
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+            );
             let headers = response.headers_mut();
             headers.append(header::VARY, VARY_ACCEPT);
+            if bare {
+                return Ok(response);
+            }
             // A codec writes the first of its types, or none at all.
             if index > 0 || !headers.contains_key(header::CONTENT_TYPE) {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -68,6 +68,8 @@ pin_project! {
     enum Source<B> {
         Upstream { #[pin] body: B },
         Said { bytes: Bytes },
+        /// The head goes out alone.
+        Unsent,
     }
 }
 
@@ -138,12 +140,12 @@ impl<B: Body, O: Observer> ProxyBody<B, O> {
         watch: Watch<O>,
     ) -> Self {
         let over = bodiless || body.is_end_stream();
-        let source = Source::Upstream { body };
+        let source = if bodiless { Source::Unsent } else { Source::Upstream { body } };
         Self::new(source, Some(passed), deadline, over, watch)
     }
 
-    pub(super) fn said(bytes: Bytes, bodiless: bool, watch: Watch<O>) -> Self {
-        let over = bodiless || bytes.is_empty();
+    pub(super) fn said(bytes: Bytes, watch: Watch<O>) -> Self {
+        let over = bytes.is_empty();
         Self::new(Source::Said { bytes }, None, None, over, watch)
     }
 
@@ -178,7 +180,11 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Unproxied>>> {
         let mut this = self.project();
         let mut frame = match this.source.as_mut().project() {
-            SourceProj::Upstream { body } => match body.poll_frame(cx) {
+            SourceProj::Upstream { body } => match this.watch.during(|| body.poll_frame(cx)) {
+                // A body that never waits must not outlive its deadline either.
+                Poll::Ready(Some(Ok(_))) if is_late(*this.deadline) => {
+                    Some(Err(Unproxied::Expired(Expired::new(true))))
+                }
                 Poll::Ready(frame) => frame.map(|frame| {
                     let broke = this.passed.as_ref().is_some_and(|passed| passed.broke());
                     frame.map_err(|error| match error.into() {
@@ -194,6 +200,7 @@ where
                     Some(Err(Unproxied::Expired(Expired::new(true))))
                 }
             },
+            SourceProj::Unsent => None,
             SourceProj::Said { bytes } if bytes.is_empty() => None,
             SourceProj::Said { bytes } => Some(Ok(Frame::data(std::mem::take(bytes)))),
         };
@@ -235,6 +242,7 @@ where
         match &self.source {
             Source::Upstream { body } => body.size_hint(),
             Source::Said { bytes } => SizeHint::with_exact(bytes.len() as u64),
+            Source::Unsent => SizeHint::default(),
         }
     }
 }
@@ -245,6 +253,10 @@ impl<B: fmt::Debug, O: Observer> fmt::Debug for ProxyBody<B, O> {
     }
 }
 
+fn is_late(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
 // ===== impl Source =====
 
 impl<B: Body> Source<B> {
@@ -252,6 +264,7 @@ impl<B: Body> Source<B> {
         match self {
             Self::Upstream { body } => body.is_end_stream(),
             Self::Said { bytes } => bytes.is_empty(),
+            Self::Unsent => true,
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::{Forwarded, ProxyBody, Unproxied, body::Passed, headers};
-use crate::{Failure, identity::Identity};
+use crate::{Failure, bodiless::without_body, identity::Identity};
 use bytes::Bytes;
 use http::{StatusCode, Version};
 use http_body::Body;
@@ -101,7 +101,7 @@ where
         if let StateProj::Call { waiting, .. } = this.state.as_mut().project() {
             watch.received(waiting.passed.bytes());
         }
-        let result = ready!(this.state.as_mut().poll_reply(cx));
+        let result = ready!(watch.during(|| this.state.as_mut().poll_reply(cx)));
         if let StateProj::Call { waiting, .. } = this.state.as_mut().project() {
             watch.received(waiting.passed.bytes());
         }
@@ -124,9 +124,11 @@ where
                 watch.failed_at(phase(&fault), &fault);
                 let (request_id, trace_id) = (this.ids.request_id.as_ref(), this.ids.trace_id);
                 let fault = &fault as &dyn Fault;
-                let mut response = (this.encode_error)(&Failure { fault, request_id, trace_id });
+                let failure = Failure { fault, request_id, trace_id };
+                let mut response = watch.during(|| (this.encode_error)(&failure));
                 watch.after(response.status(), response.headers_mut());
-                response.map(|said| ProxyBody::said(said, *this.bodiless, watch))
+                without_body(&mut response, *this.bodiless);
+                response.map(|said| ProxyBody::said(said, watch))
             }
         }))
     }

@@ -45,11 +45,7 @@ pub fn encode_problem(failure: &Failure<'_>) -> Response<Bytes> {
     if fault.downcast_ref::<Unproxied>().is_some_and(Unproxied::is_bad_gateway) {
         problem = problem.status(StatusCode::BAD_GATEWAY);
     }
-    match failure.request_id {
-        Some(id) => problem.instance(&format!("#{id}")).into_response(),
-        None => problem.into_response(),
-    }
-    .map(Bytes::from)
+    failure.named(problem).map(Bytes::from)
 }
 
 // ===== impl Unproxied =====

@@ -1,7 +1,12 @@
-use crate::{DecodeError, Failure, identity::Identity, stream::Received};
+use crate::{
+    DecodeError, Failure,
+    gathered::{Gathered, Ungathered},
+    identity::Identity,
+    stream::Received,
+};
 use bytes::Bytes;
 use http::{Extensions, request::Parts};
-use http_body_util::{Collected, LengthLimitError};
+use http_body::Body;
 use kit_endpoint::{self as kit, Endpoint, Expired, Fault};
 use kit_transport::{Observer, Phase, Watch};
 use pin_project_lite::pin_project;
@@ -18,14 +23,14 @@ use tower_service::Service;
 pin_project! {
     /// One request on its way to the endpoint and back, whatever the shape: all
     /// but the encoding of the reply.
-    pub struct Exchange<F, E, D, O, X, Req>
+    pub struct Exchange<B, E, D, O, X, Req>
     where
         E: Service<kit::Request<Req>>,
         O: Observer,
     {
         rest: Option<Rest<O, X>>,
         #[pin]
-        state: State<F, E, D, Req>,
+        state: State<B, E, D, Req>,
     }
 }
 
@@ -42,14 +47,15 @@ pub(super) struct Rest<O: Observer, X> {
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, E, D, Req>
+    enum State<B, E, D, Req>
     where
         E: Service<kit::Request<Req>>,
     {
         /// Reading the body.
         Read {
             #[pin]
-            body: F,
+            body: B,
+            gathered: Gathered,
             head: Option<Parts>,
             limits: (usize, Duration),
             decode: D,
@@ -75,7 +81,7 @@ pin_project! {
 // ===== impl Exchange =====
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one request, named at one call")]
-impl<F, E, D, O, X, Req> Exchange<F, E, D, O, X, Req>
+impl<B, E, D, O, X, Req> Exchange<B, E, D, O, X, Req>
 where
     E: Service<kit::Request<Req>>,
     O: Observer,
@@ -108,19 +114,20 @@ where
         encode_error: X,
         ids: Identity,
         head: Parts,
-        body: F,
+        body: B,
         limits: (usize, Duration),
         decode: D,
         endpoint: E,
         deadline: Option<Instant>,
     ) -> Self {
         let (head, endpoint, sleep) = (Some(head), Some(endpoint), None);
+        let gathered = Gathered::default();
         let rest = Some(Rest::new(watch, encode_error, ids));
-        let state = State::Read { body, head, limits, decode, endpoint, deadline, sleep };
+        let state = State::Read { body, gathered, head, limits, decode, endpoint, deadline, sleep };
         Self { rest, state }
     }
 
-    /// Ends the call at `deadline`.
+    /// Ends the call at `deadline`, once the endpoint is called.
     pub(super) fn within(mut self, deadline: Option<Instant>) -> Self {
         if let Some(rest) = &mut self.rest {
             rest.deadline = deadline;
@@ -137,9 +144,9 @@ where
     }
 }
 
-impl<F, E, D, O, X, Req, DE> Exchange<F, E, D, O, X, Req>
+impl<B, E, D, O, X, Req, DE> Exchange<B, E, D, O, X, Req>
 where
-    F: Future<Output = Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>,
+    B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
     E: Endpoint<Req>,
     D: Fn(&http::Request<Bytes>) -> Result<Req, DE>,
     DE: Fault,
@@ -158,9 +165,19 @@ where
         let rest = this.rest.as_mut().expect("polled after the reply");
         let reply = loop {
             match this.state.as_mut().project() {
-                StateProj::Read { body, head, limits, decode, endpoint, deadline, mut sleep } => {
-                    let (most, patience) = *limits;
-                    let Poll::Ready(body) = body.poll(cx) else {
+                StateProj::Read {
+                    body,
+                    gathered,
+                    head,
+                    limits,
+                    decode,
+                    endpoint,
+                    deadline,
+                    mut sleep,
+                } => {
+                    let (limit, patience) = *limits;
+                    let body = gathered.poll_whole(body, cx, limit, &mut rest.watch);
+                    let Poll::Ready(body) = body else {
                         let now = Instant::now();
                         if sleep.is_none() {
                             let until = [now.checked_add(patience), *deadline];
@@ -179,16 +196,15 @@ where
                         });
                     };
                     let body = match body {
-                        Ok(body) => body.to_bytes(),
-                        Err(error) if error.is::<LengthLimitError>() => {
-                            let fault = DecodeError::TooLarge { limit: most };
+                        Ok(body) => body,
+                        Err(error) => {
+                            let fault = match error {
+                                Ungathered::TooLarge => DecodeError::TooLarge { limit },
+                                Ungathered::Broken(error) => DecodeError::Body(error),
+                            };
                             break Err(rest.fail(Phase::Decode, &fault));
                         }
-                        Err(error) => {
-                            break Err(rest.fail(Phase::Decode, &DecodeError::Body(error)));
-                        }
                     };
-                    rest.watch.received(body.len() as u64);
                     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                         break Err(rest.fail(Phase::Decode, &Expired::new(false)));
                     }

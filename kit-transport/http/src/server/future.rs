@@ -1,8 +1,9 @@
 use super::{Exchange, ReplyBody};
-use crate::{Failure, stream::WriteItems};
+use crate::{Failure, bodiless::without_body, stream::WriteItems};
 use bytes::Bytes;
 use futures_core::Stream;
-use http_body_util::{Collected, Full};
+use http_body::Body;
+use http_body_util::Full;
 use kit_endpoint::{self as kit, Endpoint, Fault};
 use kit_transport::{Observer, Phase, Watched};
 use pin_project_lite::pin_project;
@@ -16,13 +17,13 @@ use tower_service::Service;
 
 pin_project! {
     /// The future of a [`Server`](crate::Server) that replies once.
-    pub struct ResponseFuture<F, E, D, N, O, X, Req>
+    pub struct ResponseFuture<B, E, D, N, O, X, Req>
     where
         E: Service<kit::Request<Req>>,
         O: Observer,
     {
         #[pin]
-        exchange: Exchange<F, E, D, O, X, Req>,
+        exchange: Exchange<B, E, D, O, X, Req>,
         encode: N,
     }
 }
@@ -30,33 +31,32 @@ pin_project! {
 pin_project! {
     /// The future of a [`Server`](crate::Server) that replies with a stream: it
     /// is there once the stream is.
-    pub struct StreamFuture<F, E, D, W, O, X, Req>
+    pub struct StreamFuture<B, E, D, W, O, X, Req>
     where
         E: Service<kit::Request<Req>>,
         O: Observer,
     {
         #[pin]
-        exchange: Exchange<F, E, D, O, X, Req>,
+        exchange: Exchange<B, E, D, O, X, Req>,
         write: W,
-        bodiless: bool,
     }
 }
 
 // ===== impl ResponseFuture =====
 
-impl<F, E, D, N, O, X, Req> ResponseFuture<F, E, D, N, O, X, Req>
+impl<B, E, D, N, O, X, Req> ResponseFuture<B, E, D, N, O, X, Req>
 where
     E: Service<kit::Request<Req>>,
     O: Observer,
 {
-    pub(super) const fn new(exchange: Exchange<F, E, D, O, X, Req>, encode: N) -> Self {
+    pub(super) const fn new(exchange: Exchange<B, E, D, O, X, Req>, encode: N) -> Self {
         Self { exchange, encode }
     }
 }
 
-impl<F, E, D, N, O, X, Req, DE, NE> Future for ResponseFuture<F, E, D, N, O, X, Req>
+impl<B, E, D, N, O, X, Req, DE, NE> Future for ResponseFuture<B, E, D, N, O, X, Req>
 where
-    F: Future<Output = Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>,
+    B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
     E: Endpoint<Req>,
     D: Fn(&http::Request<Bytes>) -> Result<Req, DE>,
     DE: Fault,
@@ -81,11 +81,12 @@ where
         };
         let mut watch = rest.watch;
         watch.after(response.status(), response.headers_mut());
+        without_body(&mut response, watch.is_bodiless());
         Poll::Ready(Ok(response.map(|body| Watched::new(Full::new(body), watch))))
     }
 }
 
-impl<F, E, D, N, O, X, Req> fmt::Debug for ResponseFuture<F, E, D, N, O, X, Req>
+impl<B, E, D, N, O, X, Req> fmt::Debug for ResponseFuture<B, E, D, N, O, X, Req>
 where
     E: Service<kit::Request<Req>>,
     O: Observer,
@@ -97,23 +98,19 @@ where
 
 // ===== impl StreamFuture =====
 
-impl<F, E, D, W, O, X, Req> StreamFuture<F, E, D, W, O, X, Req>
+impl<B, E, D, W, O, X, Req> StreamFuture<B, E, D, W, O, X, Req>
 where
     E: Service<kit::Request<Req>>,
     O: Observer,
 {
-    pub(super) const fn new(
-        exchange: Exchange<F, E, D, O, X, Req>,
-        write: W,
-        bodiless: bool,
-    ) -> Self {
-        Self { exchange, write, bodiless }
+    pub(super) const fn new(exchange: Exchange<B, E, D, O, X, Req>, write: W) -> Self {
+        Self { exchange, write }
     }
 }
 
-impl<F, E, D, W, O, X, Req, DE, St, T, SE> Future for StreamFuture<F, E, D, W, O, X, Req>
+impl<B, E, D, W, O, X, Req, DE, St, T, SE> Future for StreamFuture<B, E, D, W, O, X, Req>
 where
-    F: Future<Output = Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>,
+    B: Body<Error: Into<Box<dyn error::Error + Send + Sync>>>,
     E: Endpoint<Req, Response = St>,
     D: Fn(&http::Request<Bytes>) -> Result<Req, DE>,
     DE: Fault,
@@ -128,30 +125,30 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (reply, mut rest) = ready!(this.exchange.poll_reply(cx));
-        let mut response = match reply {
+        let write = this.write.clone();
+        Poll::Ready(Ok(match reply {
             Ok(stream) => {
-                let mut response = http::Response::new(Ok(stream));
-                rest.watch.during(|| this.write.head(response.headers_mut()));
-                response
+                let mut response = http::Response::new(());
+                rest.watch.during(|| write.head(response.headers_mut()));
+                rest.watch.after(response.status(), response.headers_mut());
+                response.map(|()| {
+                    if rest.watch.is_bodiless() {
+                        ReplyBody::unsent(write, rest)
+                    } else {
+                        ReplyBody::stream(stream, write, rest)
+                    }
+                })
             }
-            Err(failure) => failure.map(Err),
-        };
-        rest.watch.after(response.status(), response.headers_mut());
-        Poll::Ready(Ok(response.map(|body| match body {
-            Ok(_) if *this.bodiless => ReplyBody::whole(Bytes::new(), this.write.clone(), rest),
-            Ok(stream) => ReplyBody::stream(stream, this.write.clone(), rest),
-            Err(bytes) => {
-                let mut body = ReplyBody::whole(bytes, this.write.clone(), rest);
-                if *this.bodiless {
-                    body.finish();
-                }
-                body
+            Err(mut failure) => {
+                rest.watch.after(failure.status(), failure.headers_mut());
+                without_body(&mut failure, rest.watch.is_bodiless());
+                failure.map(|bytes| ReplyBody::whole(bytes, write, rest))
             }
-        })))
+        }))
     }
 }
 
-impl<F, E, D, W, O, X, Req> fmt::Debug for StreamFuture<F, E, D, W, O, X, Req>
+impl<B, E, D, W, O, X, Req> fmt::Debug for StreamFuture<B, E, D, W, O, X, Req>
 where
     E: Service<kit::Request<Req>>,
     O: Observer,

@@ -39,6 +39,8 @@ pin_project! {
         sleep: Option<Pin<Box<Sleep>>>,
         // Whether something was sent since the timer was set.
         stale: bool,
+        // A stream was not even begun: how long it would be is not known.
+        unsent: bool,
     }
 }
 
@@ -52,8 +54,16 @@ impl<St, W, O: Observer, X> ReplyBody<St, W, O, X> {
     pub(super) fn whole(bytes: Bytes, write: W, rest: Rest<O, X>) -> Self {
         let mut body = Self::new(None, bytes, write, rest);
         if body.whole.is_empty() {
-            body.finish();
+            body.rest.watch.finish();
         }
+        body
+    }
+
+    /// The stream is not sent: its head alone was asked for.
+    pub(super) fn unsent(write: W, rest: Rest<O, X>) -> Self {
+        let mut body = Self::new(None, Bytes::new(), write, rest);
+        body.rest.watch.finish();
+        body.unsent = true;
         body
     }
 
@@ -68,12 +78,8 @@ impl<St, W, O: Observer, X> ReplyBody<St, W, O, X> {
             rest,
             sleep: None,
             stale: false,
+            unsent: false,
         }
-    }
-
-    /// Ends the request: what is left is not sent.
-    pub(super) fn finish(&mut self) {
-        self.rest.watch.finish();
     }
 }
 
@@ -175,6 +181,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match self.stream {
             Some(_) => SizeHint::default(),
+            None if self.unsent => SizeHint::default(),
             None => SizeHint::with_exact(self.whole.len() as u64),
         }
     }

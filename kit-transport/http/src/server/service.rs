@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Extensions, HeaderMap, HeaderName, Method, request::Parts};
 use http_body::Body;
-use http_body_util::{BodyExt, Collected, Full, Limited, combinators::Collect};
-use kit_endpoint::{Endpoint, Expired, Fault, Peer};
+use http_body_util::{Empty, Full};
+use kit_endpoint::{Endpoint, Expired, Expires, Fault, Peer};
 use kit_transport::{
     Call, End, Hook, Observer, Protocol, Watch, Watched,
     deadline::{self, BadTimeout, REQUEST_TIMEOUT_MS},
@@ -20,7 +20,6 @@ use std::{
     any::type_name,
     convert::Infallible,
     error, fmt,
-    future::Pending,
     marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
@@ -268,14 +267,12 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
     }
 
     /// Calls the endpoint with the one message of a request: at once if there
-    /// is no body, else when it has been read. `bounded`, the call ends at the
-    /// deadline.
+    /// is no body, else when it has been read.
     fn call_whole<B, Req, DE>(
         &self,
         request: http::Request<B>,
         before: impl FnOnce(&mut Parts),
-        bounded: bool,
-    ) -> Exchange<Collect<Limited<B>>, E, D, H::Observer, X, Req>
+    ) -> Exchange<B, E, D, H::Observer, X, Req>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn error::Error + Send + Sync>>>,
         E: Endpoint<Req>,
@@ -294,7 +291,6 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
             }
         };
         before(&mut head);
-        let bound = if bounded { deadline } else { None };
         let limit = self.options.limit;
         if !self.options.reads || body.is_end_stream() {
             let request = http::Request::from_parts(head, Bytes::new());
@@ -303,7 +299,7 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
                     let extensions = request.into_parts().0.extensions;
                     let endpoint = self.endpoint.clone();
                     let request = kit_request(message, extensions, deadline);
-                    Exchange::called(watch, encode_error, ids, endpoint, request).within(bound)
+                    Exchange::called(watch, encode_error, ids, endpoint, request).within(deadline)
                 }
                 Err(fault) => Exchange::refused(watch, encode_error, ids, &fault),
             };
@@ -312,11 +308,10 @@ impl<E, D, N, H, X, K: OneRequest> Server<E, D, N, H, X, K> {
             let fault = DecodeError::TooLarge { limit };
             return Exchange::refused(watch, encode_error, ids, &fault);
         }
-        let body = Limited::new(body, limit).collect();
         let (endpoint, decode) = (self.endpoint.clone(), self.decode.clone());
         let limits = (limit, self.options.read_limit);
         Exchange::reading(watch, encode_error, ids, head, body, limits, decode, endpoint, deadline)
-            .within(bound)
+            .within(deadline)
     }
 }
 
@@ -335,10 +330,19 @@ impl<E, D, N, H: Hook, X, K> Server<E, D, N, H, X, K> {
         }
         let ids = Identity::told(&self.hook, &head.extensions);
         let timeout = self.options.timeout.as_deref().unwrap_or(&DEFAULT_TIMEOUT);
+        // What a layer around the server set, or a hook.
+        let known = head.extensions.get::<Expires>().map(|expires| expires.0);
         let deadline = match deadline::timeout(&head.headers, timeout) {
-            Ok(Some(Duration::ZERO)) => Err(Refusal::Expired(Expired::new(false))),
-            // A limit past the end of time is no limit.
-            Ok(timeout) => Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout))),
+            Ok(None) if known.is_none() => Ok(None),
+            Ok(timeout) => {
+                let now = Instant::now();
+                // A limit past the end of time is no limit.
+                let told = timeout.and_then(|timeout| now.checked_add(timeout));
+                match [told, known].into_iter().flatten().min() {
+                    Some(deadline) if deadline <= now => Err(Refusal::Expired(Expired::new(false))),
+                    deadline => Ok(deadline),
+                }
+            }
             Err(bad) => Err(Refusal::BadTimeout(bad)),
         };
         (watch, ids, deadline)
@@ -396,8 +400,7 @@ impl Refusal {
 /// The exchange of a request that is a stream: there is no body to collect,
 /// and nothing to decode, before the endpoint is called.
 type Streamed<B, E, R, O, X> =
-    Exchange<Uncollected, E, Undecoded<Incoming<B, R>>, O, X, Incoming<B, R>>;
-type Uncollected = Pending<Result<Collected<Bytes>, Box<dyn error::Error + Send + Sync>>>;
+    Exchange<Empty<Bytes>, E, Undecoded<Incoming<B, R>>, O, X, Incoming<B, R>>;
 type Undecoded<Req> = fn(&http::Request<Bytes>) -> Result<Req, Infallible>;
 
 impl<B, E, D, N, H, X, Req, DE, NE> Service<http::Request<B>> for Server<E, D, N, H, X>
@@ -413,7 +416,7 @@ where
 {
     type Response = http::Response<Watched<Full<Bytes>, H::Observer>>;
     type Error = Infallible;
-    type Future = ResponseFuture<Collect<Limited<B>>, E, D, N, H::Observer, X, Req>;
+    type Future = ResponseFuture<B, E, D, N, H::Observer, X, Req>;
 
     /// Always ready: a permit taken before the body has come would be held by
     /// the slowest sender. The endpoint's readiness is awaited in the future.
@@ -422,7 +425,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        ResponseFuture::new(self.call_whole(request, |_| (), false), self.encode.clone())
+        ResponseFuture::new(self.call_whole(request, |_| ()), self.encode.clone())
     }
 }
 
@@ -441,16 +444,15 @@ where
 {
     type Response = http::Response<ReplyBody<St, W, H::Observer, X>>;
     type Error = Infallible;
-    type Future = StreamFuture<Collect<Limited<B>>, E, D, W, H::Observer, X, Req>;
+    type Future = StreamFuture<B, E, D, W, H::Observer, X, Req>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let bodiless = request.method() == Method::HEAD;
         let before = |head: &mut Parts| self.encode.before(&head.headers, &mut head.extensions);
-        StreamFuture::new(self.call_whole(request, before, true), self.encode.clone(), bodiless)
+        StreamFuture::new(self.call_whole(request, before), self.encode.clone())
     }
 }
 
@@ -467,7 +469,7 @@ where
     type Response = http::Response<Watched<Full<Bytes>, H::Observer>>;
     type Error = Infallible;
     type Future = ResponseFuture<
-        Uncollected,
+        Empty<Bytes>,
         E,
         Undecoded<Incoming<B, R>>,
         N,
@@ -499,16 +501,15 @@ where
     type Response = http::Response<ReplyBody<St, W, H::Observer, X>>;
     type Error = Infallible;
     type Future =
-        StreamFuture<Uncollected, E, Undecoded<Incoming<B, R>>, W, H::Observer, X, Incoming<B, R>>;
+        StreamFuture<Empty<Bytes>, E, Undecoded<Incoming<B, R>>, W, H::Observer, X, Incoming<B, R>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let bodiless = request.method() == Method::HEAD;
         let before = |head: &mut Parts| self.encode.before(&head.headers, &mut head.extensions);
-        StreamFuture::new(self.call_stream(request, before), self.encode.clone(), bodiless)
+        StreamFuture::new(self.call_stream(request, before), self.encode.clone())
     }
 }
 

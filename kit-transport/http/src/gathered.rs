@@ -1,6 +1,4 @@
-use super::{CallError, Rejection};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::response::Parts;
 use http_body::Body;
 use kit_transport::{Observer, Watch};
 use std::{
@@ -10,25 +8,32 @@ use std::{
 };
 use tower::BoxError;
 
-/// The body of a reply as far as it was read. A single chunk, the usual case,
-/// is not copied.
+/// A body as far as it was read. A single chunk, the usual case, is not copied.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(crate) struct Gathered {
     first: Bytes,
     all: BytesMut,
+}
+
+/// Why a body was not read whole.
+pub(crate) enum Ungathered {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It ended in an error.
+    Broken(BoxError),
 }
 
 // ===== impl Gathered =====
 
 impl Gathered {
     /// Reads all of `body`, if it has at most `limit` bytes, and counts them.
-    pub(super) fn poll_whole<B, O>(
+    pub(crate) fn poll_whole<B, O>(
         &mut self,
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
         limit: usize,
         watch: &mut Watch<O>,
-    ) -> Poll<Result<Bytes, CallError>>
+    ) -> Poll<Result<Bytes, Ungathered>>
     where
         B: Body<Error: Into<BoxError>>,
         O: Observer,
@@ -37,15 +42,15 @@ impl Gathered {
             let size = self.len();
             let more = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
             if size > limit || more > limit - size {
-                return Poll::Ready(Err(CallError::TooLarge { limit }));
+                return Poll::Ready(Err(Ungathered::TooLarge));
             }
-            match ready!(body.as_mut().poll_frame(cx)) {
+            match ready!(watch.during(|| body.as_mut().poll_frame(cx))) {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     watch.received((size + data.remaining()) as u64);
                     self.push(data, more);
                 }
-                Some(Err(error)) => return Poll::Ready(Err(CallError::Body(error.into()))),
+                Some(Err(error)) => return Poll::Ready(Err(Ungathered::Broken(error.into()))),
                 None => return Poll::Ready(Ok(mem::take(self).into_bytes())),
             }
         }
@@ -72,10 +77,4 @@ impl Gathered {
     fn into_bytes(self) -> Bytes {
         if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
-}
-
-/// What a failure says. It is one even if its body cannot be read.
-pub(super) fn rejection(head: &Parts, body: Result<Bytes, CallError>) -> CallError {
-    let body = body.unwrap_or_default();
-    CallError::Rejected(Rejection::new(head.status, &head.headers, &body))
 }

@@ -1,0 +1,25 @@
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// Takes the body from a reply that goes out without one: because of its status, or
+/// because what was asked for is its head alone.
+///
+/// Over HTTP/1 hyper leaves it out, over HTTP/2 it sends whatever there is. The length of
+/// the body stays in the head for who asked for that (RFC 9110, section 8.6), and a 204
+/// has none.
+pub(crate) fn without_body(response: &mut Response<Bytes>, head_alone: bool) {
+    let status = response.status();
+    match status {
+        StatusCode::NO_CONTENT => drop(response.headers_mut().remove(header::CONTENT_LENGTH)),
+        StatusCode::NOT_MODIFIED => {}
+        _ if head_alone => {
+            let length = response.body().len();
+            let headers = response.headers_mut();
+            if length > 0 && !headers.contains_key(header::TRANSFER_ENCODING) {
+                headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+            }
+        }
+        _ => return,
+    }
+    response.body_mut().clear();
+}
