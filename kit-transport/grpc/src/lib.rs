@@ -187,6 +187,7 @@ mod routes;
 pub mod server;
 pub mod shape;
 mod status;
+mod too_large;
 mod whole;
 
 #[cfg(feature = "channel")]

@@ -221,6 +221,42 @@ async fn a_panic_while_decoding_is_an_end() {
     assert_eq!(ends.one().outcome, Outcome::Failed(Kind::Internal));
 }
 
+#[tokio::test]
+async fn so_is_one_that_is_caught_further_out() {
+    for step in ["service", "decode", "replies"] {
+        let ends = Ends::default();
+        let server = Server::new(service_fn(hello), support::decode, support::encode);
+        let service = service_fn(move |call: Sent| {
+            let server = server.clone();
+            async move {
+                assert_ne!(step, "service", "out of cheese");
+                server.oneshot(call).await
+            }
+        });
+        let decode = move |reply: GreetingResponse| {
+            assert_eq!(step, "service", "out of cheese");
+            Ok::<_, Infallible>(reply.greeting)
+        };
+        let catch = |poll: &mut dyn FnMut()| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)).unwrap_err();
+        };
+        if step == "replies" {
+            let client = Client::server_streaming(service, PATH, encode, decode);
+            let mut replies = client.finally(ends.finally()).oneshot(ada()).await.unwrap();
+            catch(&mut || drop(task::spawn(replies.next()).poll()));
+            drop(replies);
+        } else {
+            let client = Client::new(service, PATH, encode, decode).finally(ends.finally());
+            let mut call = task::spawn(client.oneshot(ada()));
+            catch(&mut || drop(call.poll()));
+            drop(call);
+        }
+        let end = ends.one();
+        assert_eq!(end.outcome, Outcome::Failed(Kind::Internal), "{step}");
+        assert_eq!(end.error.as_deref(), Some("the handler panicked"));
+    }
+}
+
 // ===== streams =====
 
 /// What becomes of a stream of two replies and then of `last`, or of what is

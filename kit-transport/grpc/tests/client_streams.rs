@@ -706,3 +706,80 @@ async fn a_panic_amid_a_stream_ends_that_call_alone() {
     };
     let (_, ()) = tokio::join!(serving, calling);
 }
+
+/// A server of HTTP/2 that does `answer` to its first call, and a client's failure then.
+#[cfg(feature = "channel")]
+async fn failure<F: Future<Output = ()>>(
+    answer: impl FnOnce(h2::server::Connection<tokio::io::DuplexStream, bytes::Bytes>) -> F,
+) -> CallError {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let serving = async { answer(h2::server::handshake(far).await.unwrap()).await };
+    let calling = async {
+        let (mut calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
+            TokioExecutor::new(),
+            TokioIo::new(near),
+        )
+        .await
+        .unwrap();
+        let calling = async move {
+            let carries = service_fn(move |call: http::Request<Body>| calls.send_request(call));
+            let client = Client::server_streaming(carries, GREETINGS, encode, decode);
+            let client = client.origin("http://greeter".parse().unwrap()).unwrap();
+            // The head, or the trailers, tell of it.
+            match client.oneshot(name("Ada")).await {
+                Ok(mut replies) => replies.next().await.unwrap().unwrap_err(),
+                Err(error) => error,
+            }
+        };
+        tokio::join!(connection, calling).1
+    };
+    tokio::join!(serving, calling).1
+}
+
+#[cfg(feature = "channel")]
+#[tokio::test]
+async fn what_the_other_side_did_not_look_at_is_refused_and_no_cancel() {
+    let refused = failure(async |mut connection| {
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+        while connection.accept().await.is_some() {}
+    });
+    let error = refused.await;
+    assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true), "{error:?}");
+
+    // A reset of another reason may come after anything.
+    let broke = failure(async |mut connection| {
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        while connection.accept().await.is_some() {}
+    });
+    assert!(!broke.await.refused());
+
+    // It goes away, and its last stream was before this.
+    let gone = failure(async |mut connection| {
+        connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        while connection.accept().await.is_some() {}
+    });
+    let error = gone.await;
+    assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true), "{error:?}");
+}
+
+#[cfg(feature = "channel")]
+#[tokio::test]
+async fn what_was_never_sent_is_refused_and_no_cancel() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
+        TokioExecutor::new(),
+        TokioIo::new(near),
+    )
+    .await
+    .unwrap();
+    drop((far, connection));
+    let carries =
+        service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
+    let client = Client::new(carries, GATHER, encode, decode);
+    let client = client.origin("http://greeter".parse().unwrap()).unwrap();
+    let error = client.oneshot(name("Ada")).await.unwrap_err();
+    assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true), "{error:?}");
+    assert_eq!(error.to_string(), "cannot reach the service");
+}

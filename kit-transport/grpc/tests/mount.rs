@@ -8,10 +8,11 @@ use axum::Router;
 use http::StatusCode;
 use http_body_util::{BodyExt, Full};
 use kit_endpoint::{Fault, Kind, Request};
+use kit_transport::Outcome;
 use kit_transport_grpc::{Client, GrpcLayer, Server, server::ReadError};
 use std::{convert::Infallible, pin::pin};
 use support::{
-    Ends, Greeter, PATH, Wrong, call, call_of, decode, encode, hello,
+    Ends, Greeter, Heard, PATH, Wrong, call, call_of, decode, encode, hello,
     pb::{GreetingRequest, GreetingResponse, greeter_server::GreeterServer},
     seen,
 };
@@ -130,7 +131,51 @@ async fn each_method_has_its_own_limits() {
     assert_eq!(code(server().max_decoding_message_size(5)).await, Code::Ok);
     assert_eq!(code(server().max_decoding_message_size(4)).await, Code::ResourceExhausted);
     assert_eq!(code(server().max_encoding_message_size(13)).await, Code::Ok);
-    assert_ne!(code(server().max_encoding_message_size(12)).await, Code::Ok);
+    assert_eq!(code(server().max_encoding_message_size(12)).await, Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_too_large_is_a_fault_that_hooks_hear() {
+    let (ends, heard) = (Ends::default(), Heard::default());
+    let server = Server::new(service_fn(hello), decode, encode).max_encoding_message_size(12);
+    let service = GrpcLayer::new().hook(heard.hook()).finally(ends.finally()).layer(server);
+    let status = seen(service.oneshot(call()).await.unwrap()).await.status();
+    assert_eq!(status.message(), "the message has 13 bytes: at most 12 are sent");
+    assert_eq!(heard.take().len(), 1);
+    assert_eq!(ends.one().outcome, Outcome::Failed(Kind::PayloadTooLarge));
+
+    // Amid a stream it ends it, and of the caller's own limits it is told apart.
+    let greetings = service_fn(async |_: Request<String>| {
+        let items = ["short", "too long", "short"].map(|item| Ok::<_, Wrong>(item.to_owned()));
+        Ok::<_, Wrong>(tokio_stream::iter(items))
+    });
+    let server = Server::server_streaming(greetings, decode, encode).max_encoding_message_size(8);
+    let client = Client::server_streaming(GrpcLayer::new().layer(server), PATH, ask, answer);
+    let mut replies = client.oneshot(Request::new("Ada".to_owned())).await.unwrap();
+    assert_eq!(replies.next().await.unwrap().unwrap(), "short");
+    let error = replies.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.refused()), (Kind::PayloadTooLarge, false));
+    assert!(replies.next().await.is_none());
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn limits_are_of_messages_before_they_are_compressed_and_after() {
+    use tonic::codec::CompressionEncoding::Gzip;
+
+    let long = service_fn(async |_: Request<String>| Ok::<_, Wrong>("a".repeat(10_000)));
+    let server = Server::new(long, decode, encode).send_compressed(Gzip);
+    let ada = || Request::new("Ada".to_owned());
+    let ask_for = |server| {
+        let service = GrpcLayer::new().layer(server);
+        Client::new(service, PATH, ask, answer).accept_compressed(Gzip)
+    };
+    let greeting = ask_for(server.clone()).oneshot(ada()).await.unwrap();
+    assert_eq!(greeting.len(), 10_000);
+    let sends = ask_for(server.clone().max_encoding_message_size(1024));
+    assert_eq!(sends.oneshot(ada()).await.unwrap_err().kind(), Kind::PayloadTooLarge);
+    let takes = ask_for(server).max_decoding_message_size(1024);
+    assert_eq!(takes.oneshot(ada()).await.unwrap_err().kind(), Kind::PayloadTooLarge);
 }
 
 #[cfg(feature = "gzip")]

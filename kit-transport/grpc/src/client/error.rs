@@ -2,7 +2,7 @@ use crate::{edge::Unread, status};
 use http::StatusCode;
 use kit_endpoint::{Details, Expired, Fault, Kind};
 use kit_transport::Phase;
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, iter, time::Duration};
 use tokio::time::Instant;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt;
@@ -60,19 +60,23 @@ impl Rejection {
     }
 
     fn new(status: Status, phase: Phase) -> Self {
+        let refused = never_ran(&status);
         let kind = match status::kind(&status) {
             // What broke on the way, and tonic cannot name, is as good as
             // unreachable: gRPC's statuscodes.md asks for UNAVAILABLE.
             Some(Kind::Unknown) if broke(&status) => Kind::Unavailable,
-            // gRPC asks for RESOURCE_EXHAUSTED; tonic says OUT_OF_RANGE.
-            Some(Kind::OutOfRange) => {
-                Unread::of(&status).map_or(Kind::OutOfRange, |unread| unread.kind())
+            // tonic says CANCELLED of what was not sent, as though the caller had been
+            // the one, or whatever the code of HTTP/2 stands for.
+            Some(_) if refused => Kind::Unavailable,
+            // gRPC asks for RESOURCE_EXHAUSTED; tonic says OUT_OF_RANGE, and of what is
+            // too large unpacked the former, which is also said of quotas.
+            Some(kind @ (Kind::OutOfRange | Kind::ResourceExhausted)) => {
+                Unread::of(&status).map_or(kind, |unread| unread.kind())
             }
             Some(kind) => kind,
             // OK instead of a message is not a success.
             None => Kind::Internal,
         };
-        let refused = never_connected(&status);
         let said = !status.message().is_empty() && !broke(&status);
         let said = said.then(|| Said(status.message().into()));
         Self { status, kind, refused, phase, said }
@@ -161,15 +165,31 @@ fn broke(status: &Status) -> bool {
     status.source().is_some()
 }
 
-/// Without a connection nothing ran. tonic marks the error that says so.
-fn never_connected(status: &Status) -> bool {
-    let mut source = status.source();
-    while let Some(error) = source {
-        if error.is::<ConnectError>() {
-            return true;
-        }
-        source = error.source();
+/// Without a connection nothing ran, which tonic marks; nor did anything of what hyper
+/// gives back unsent, or of a stream that the other side says it did not look at.
+fn never_ran(status: &Status) -> bool {
+    iter::successors(status.source(), |error| (*error).source())
+        .any(|error| error.is::<ConnectError>() || is_unprocessed(error))
+}
+
+#[cfg(feature = "channel")]
+fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        // Of a client: the connection closed before the request was taken from its queue.
+        return error.is_canceled();
     }
+    let Some(error) = error.downcast_ref::<h2::Error>() else { return false };
+    // RFC 9113, sections 8.7 and 6.8: h2 ends by a GOAWAY the streams beyond its last.
+    error.is_remote()
+        && match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => true,
+            Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+            _ => false,
+        }
+}
+
+#[cfg(not(feature = "channel"))]
+const fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
     false
 }
 

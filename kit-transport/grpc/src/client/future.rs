@@ -182,17 +182,19 @@ where
         let mut this = self.project();
         let watch = this.watch.as_mut().expect("polled after the reply");
         let result = match this.state.as_mut().project() {
-            StreamStateProj::Called { reply, decode, opening } => match reply.poll(cx) {
-                Poll::Ready(Ok(response)) => {
-                    let opening = opening.take().expect("polled after the reply");
-                    opening.open(response, watch).map(|messages| (messages, decode.clone()))
+            StreamStateProj::Called { reply, decode, opening } => {
+                match watch.during(|| reply.poll(cx)) {
+                    Poll::Ready(Ok(response)) => {
+                        let opening = opening.take().expect("polled after the reply");
+                        opening.open(response, watch).map(|messages| (messages, decode.clone()))
+                    }
+                    Poll::Ready(Err(error)) => Err(Rejection::transport(error).into()),
+                    Poll::Pending if this.timer.as_mut().poll_late(cx) => {
+                        Err(Expired::new(true).into())
+                    }
+                    Poll::Pending => return Poll::Pending,
                 }
-                Poll::Ready(Err(error)) => Err(Rejection::transport(error).into()),
-                Poll::Pending if this.timer.as_mut().poll_late(cx) => {
-                    Err(Expired::new(true).into())
-                }
-                Poll::Pending => return Poll::Pending,
-            },
+            }
             StreamStateProj::Over { error } => Err(error.take().expect("polled after the reply")),
         };
         this.state.set(StreamState::Over { error: None });
@@ -261,7 +263,8 @@ impl<F, R, D> State<F, R, D> {
         loop {
             match self.as_mut().project() {
                 StateProj::Called { reply, decode, opening } => {
-                    let response = ready!(reply.poll(cx)).map_err(Rejection::transport)?;
+                    let response = ready!(watch.during(|| reply.poll(cx)));
+                    let response = response.map_err(Rejection::transport)?;
                     let decode = decode.clone();
                     let opening = opening.take().expect("polled after the reply");
                     let messages = opening.open(response, watch)?.ok_or_else(no_message)?;
@@ -281,8 +284,8 @@ impl<F, R, D> State<F, R, D> {
                         }
                         None => {
                             let message = message.take().ok_or_else(no_message)?;
-                            let reply =
-                                decode(message).map_err(|fault| CallError::Decode(Box::new(fault)));
+                            let reply = watch.during(|| decode(message));
+                            let reply = reply.map_err(|fault| CallError::Decode(Box::new(fault)));
                             return Poll::Ready(reply);
                         }
                     }

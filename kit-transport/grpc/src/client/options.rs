@@ -3,12 +3,12 @@ use super::{
     body::{Checked, drop_bad_details},
     watching::{Traffic, Watching},
 };
+use crate::too_large::TooLarge;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
-use kit_endpoint::{Fault, Kind};
 use kit_transport::Observer;
 use prost::Message;
-use std::{error::Error, fmt};
+use std::error::Error;
 use tonic::{
     Code, Status, Streaming,
     codec::{Codec, CompressionEncoding, EnabledCompressionEncodings},
@@ -38,13 +38,6 @@ pub(super) struct Opening {
     traffic: Option<Traffic>,
 }
 
-/// A message that is larger than the client sends.
-#[derive(Debug)]
-pub(super) struct TooLarge {
-    bytes: usize,
-    limit: usize,
-}
-
 // ===== impl Options =====
 
 impl Options {
@@ -71,10 +64,8 @@ impl Options {
 
     pub(super) fn check(&self, message: &impl Message) -> Result<(), TooLarge> {
         match self.max_encoding {
-            Some(limit) if message.encoded_len() > limit => {
-                Err(TooLarge { bytes: message.encoded_len(), limit })
-            }
-            _ => Ok(()),
+            Some(limit) => TooLarge::request(message.encoded_len(), limit),
+            None => Ok(()),
         }
     }
 
@@ -151,24 +142,4 @@ impl Opening {
 
 pub(super) fn no_message() -> CallError {
     CallError::protocol(Code::Internal, "the reply has no message")
-}
-
-// ===== impl TooLarge =====
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message has {} bytes: at most {} are sent", self.bytes, self.limit)
-    }
-}
-
-impl Error for TooLarge {}
-
-impl Fault for TooLarge {
-    fn kind(&self) -> Kind {
-        Kind::PayloadTooLarge
-    }
-
-    fn refused(&self) -> bool {
-        true
-    }
 }

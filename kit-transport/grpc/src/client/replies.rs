@@ -76,7 +76,7 @@ where
         let Some(call) = this.call else { return Poll::Ready(None) };
         match Pin::new(&mut call.messages).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) if this.deadline.is_none() => {
-                match (this.decode)(message) {
+                match this.watch.during(|| (this.decode)(message)) {
                     Ok(reply) => Poll::Ready(Some(Ok(reply))),
                     Err(fault) => self.end(Some(CallError::Decode(Box::new(fault)))),
                 }
@@ -111,7 +111,7 @@ impl<R, D, O: Observer> Replies<R, D, O> {
                 {
                     Some(Expired::new(true).into())
                 } else {
-                    match (this.decode)(message) {
+                    match this.watch.during(|| (this.decode)(message)) {
                         Ok(reply) => return Poll::Ready(Some(Ok(reply))),
                         Err(fault) => Some(CallError::Decode(Box::new(fault))),
                     }

@@ -57,6 +57,13 @@ impl<O: Observer> Watching<O> {
         self.watch.after(status, headers);
     }
 
+    /// Runs a step of the call. If it panics the call has ended at once: who catches that
+    /// further out drops us later, as a caller that left does.
+    #[inline]
+    pub(super) fn during<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        self.watch.during(step)
+    }
+
     /// Ends the call with what the caller is told.
     pub(super) fn end(&mut self, error: Option<&CallError>) {
         self.count();

@@ -1,6 +1,6 @@
 //! Future types.
 
-use super::Replies;
+use super::{Encoder, Replies};
 use crate::{
     EncodeError,
     edge::{Slot, answer},
@@ -73,7 +73,7 @@ where
     }
 }
 
-impl<E, N, X, Req, R, NE> Future for ResponseFuture<E, N, X, Req>
+impl<E, N, X, Req, R, NE> Future for ResponseFuture<E, Encoder<N, R>, X, Req>
 where
     E: Endpoint<Req>,
     N: Fn(E::Response) -> Result<R, NE>,
@@ -88,10 +88,9 @@ where
         let slot = this.slot.as_ref();
         Poll::Ready(match this.state.project() {
             StateProj::Called { reply } => match ready!(reply.poll(cx)) {
-                Ok(reply) => match (this.encode)(reply) {
-                    Ok(message) => Ok(tonic::Response::new(message)),
-                    Err(fault) => Err(answer(Phase::Encode, fault, slot, this.encode_error)),
-                },
+                Ok(reply) => {
+                    this.encode.encode(reply, slot, this.encode_error).map(tonic::Response::new)
+                }
                 Err(fault) => Err(answer(Phase::Endpoint, fault, slot, this.encode_error)),
             },
             StateProj::Refused { status } => Err(status.take().expect("polled after the reply")),

@@ -1,5 +1,6 @@
 //! The message-level part: an endpoint as a method of a gRPC service.
 
+mod encoder;
 mod error;
 pub mod future;
 mod incoming;
@@ -10,6 +11,7 @@ mod streaming;
 mod unary;
 
 pub use self::{
+    encoder::Encoder,
     error::ReadError,
     incoming::Incoming,
     mount::Mount,

@@ -1,3 +1,4 @@
+use super::Encoder;
 use crate::{
     EncodeError,
     edge::{Slot, answer},
@@ -37,7 +38,7 @@ impl<St, N, X> Replies<St, N, X> {
     }
 }
 
-impl<St, N, X, T, E, R, NE> Stream for Replies<St, N, X>
+impl<St, N, X, T, E, R, NE> Stream for Replies<St, Encoder<N, R>, X>
 where
     St: Stream<Item = Result<T, E>>,
     E: Fault,
@@ -52,8 +53,7 @@ where
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let (slot, encode_error) = (this.slot.as_ref(), &*this.encode_error);
         let message = match ready!(stream.poll_next(cx)) {
-            Some(Ok(item)) => (this.encode)(item)
-                .map_err(|fault| answer(Phase::Encode, fault, slot, encode_error)),
+            Some(Ok(item)) => this.encode.encode(item, slot, encode_error),
             Some(Err(fault)) => Err(answer(Phase::Endpoint, fault, slot, encode_error)),
             None => {
                 this.stream.set(None);

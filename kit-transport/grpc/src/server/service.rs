@@ -1,5 +1,5 @@
 use super::{
-    Incoming, Mount, Replies,
+    Encoder, Incoming, Mount, Replies,
     future::{ResponseFuture, StreamFuture},
 };
 use crate::{
@@ -71,8 +71,8 @@ use tower_service::Service;
 ///
 /// Or a method of a generated trait calls it, by
 /// [`Unary::serve`](super::Unary::serve) and its like: it is what tonic calls a
-/// `UnaryService` (`ServerStreamingService`, ...). Limits and compression are
-/// then those of the generated server, and not of this one.
+/// `UnaryService` (`ServerStreamingService`, ...). How much is
+/// read and compression are then of the generated server, and not of this one.
 ///
 /// | shape | the endpoint takes | and replies with |
 /// |---|---|---|
@@ -94,7 +94,7 @@ use tower_service::Service;
 pub struct Server<E, M, R, D, N, X = Rich, K = Unary> {
     endpoint: E,
     decode: D,
-    encode: N,
+    encode: Encoder<N, R>,
     encode_error: X,
     options: Options,
     messages: PhantomData<fn(M, K) -> R>,
@@ -106,7 +106,6 @@ struct Options {
     accept: EnabledCompressionEncodings,
     send: EnabledCompressionEncodings,
     max_decoding: Option<usize>,
-    max_encoding: Option<usize>,
 }
 
 // ===== impl Server =====
@@ -204,7 +203,7 @@ impl<E, M, R, D, N> Server<E, M, R, D, N, Rich, Bidi> {
 
 impl<E, M, R, D, N, K> Server<E, M, R, D, N, Rich, K> {
     fn of(endpoint: E, decode: D, encode: N) -> Self {
-        let options = Options::default();
+        let (encode, options) = (Encoder::new(encode), Options::default());
         Self { endpoint, decode, encode, encode_error: Rich, options, messages: PhantomData }
     }
 }
@@ -226,10 +225,13 @@ impl<E, M, R, D, N, X, K> Server<E, M, R, D, N, X, K> {
     }
 
     /// Sends messages of up to `bytes`, before any compression; a larger one
-    /// fails the call. Without a limit by default.
+    /// fails the call with `RESOURCE_EXHAUSTED`. Without a limit by default.
     #[must_use]
-    pub const fn max_encoding_message_size(mut self, bytes: usize) -> Self {
-        self.options.max_encoding = Some(bytes);
+    pub const fn max_encoding_message_size(mut self, bytes: usize) -> Self
+    where
+        R: Message,
+    {
+        self.encode.limit(bytes);
         self
     }
 
@@ -293,7 +295,7 @@ where
 {
     type Response = tonic::Response<R>;
     type Error = Status;
-    type Future = ResponseFuture<E, N, X, Req>;
+    type Future = ResponseFuture<E, Encoder<N, R>, X, Req>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -320,9 +322,9 @@ where
     NE: Fault,
     X: EncodeError,
 {
-    type Response = tonic::Response<Replies<St, N, X>>;
+    type Response = tonic::Response<Replies<St, Encoder<N, R>, X>>;
     type Error = Status;
-    type Future = StreamFuture<E, N, X, Req>;
+    type Future = StreamFuture<E, Encoder<N, R>, X, Req>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -348,7 +350,7 @@ where
 {
     type Response = tonic::Response<R>;
     type Error = Status;
-    type Future = ResponseFuture<E, N, X, Incoming<M, D>>;
+    type Future = ResponseFuture<E, Encoder<N, R>, X, Incoming<M, D>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -375,9 +377,9 @@ where
     NE: Fault,
     X: EncodeError,
 {
-    type Response = tonic::Response<Replies<St, N, X>>;
+    type Response = tonic::Response<Replies<St, Encoder<N, R>, X>>;
     type Error = Status;
-    type Future = StreamFuture<E, N, X, Incoming<M, D>>;
+    type Future = StreamFuture<E, Encoder<N, R>, X, Incoming<M, D>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -410,10 +412,10 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let Options { accept, send, max_decoding, max_encoding } = self.options;
+        let Options { accept, send, max_decoding } = self.options;
         let grpc = Grpc::new(ProstCodec::default())
             .apply_compression_config(accept, send)
-            .apply_max_message_size_config(max_decoding, max_encoding);
+            .apply_max_message_size_config(max_decoding, None);
         let reply = K::mount(grpc, self.clone(), request.map(Whole::new));
         // The box that generated servers have too: tonic's future has no name.
         Box::pin(async move { Ok(reply.await) })
