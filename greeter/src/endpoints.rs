@@ -112,12 +112,11 @@ where
 {
     let red = hooks::red(metrics);
     let deadline = DeadlineLayer::of_request().default(LIMIT);
-    let well = service.clone();
+    let (well, upstream) = (service.clone(), entry.upstream());
     let health = ServiceBuilder::new().layer(deadline.clone()).service_fn(move |_: Request<()>| {
         let healthy = *ready.borrow() && well.health();
         async move { Ok(Health { healthy }) }
     });
-    let upstream = entry.upstream();
     // What each greeting passes, also those of streams: amid one, too, a panic
     // is a fault, and a circuit that opens ends it.
     let greet = ServiceBuilder::new()
@@ -133,10 +132,9 @@ where
             async move { asked?.await }
         }
     };
-    let in_turn = each.clone();
+    let (in_turn, catch) = (each.clone(), CatchPanicLayer::new().streaming());
     let greetings = ServiceBuilder::new()
-        .layer((red("greetings").streaming(), deadline.clone().streaming(), entry.clone()))
-        .layer(CatchPanicLayer::new().streaming())
+        .layer((red("greetings").streaming(), deadline.clone().streaming(), entry.clone(), catch))
         .service_fn(move |names: Request<Vec<String>>| {
             let each = in_turn(names.with(()));
             async move {
@@ -151,8 +149,7 @@ where
             }
         });
     let chat = ServiceBuilder::new()
-        .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), entry))
-        .layer(CatchPanicLayer::new().streaming())
+        .layer((red("chat").streaming(), deadline.default(CHAT_LIMIT).streaming(), entry, catch))
         .service_fn(move |hellos: Request<I>| {
             let unreadable = |fault: F| Error::Unreadable(Box::new(fault));
             let each = each(hellos.with(()));

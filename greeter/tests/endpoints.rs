@@ -335,6 +335,20 @@ async fn a_panic_amid_a_stream_is_its_end_and_shows_no_secret() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_of_what_brings_the_hellos_is_the_end_of_the_chat() {
+    let circuit = Circuit::new("greeting", Limits::default());
+    let (ready, metrics) = (watch::channel(true).1, Prometheus::new());
+    let Endpoints { chat, .. } = endpoints(Greeter, ready, circuit, metrics, Entry::default());
+    let hellos = tokio_stream::iter(["Ada", "Grace"]).map(|name| {
+        assert_ne!(name, "Grace", "the password is 1234");
+        named(name)
+    });
+    let (said, fault) = all(chat.oneshot(Request::new(hellos)).await.unwrap()).await;
+    assert_eq!(said, ["Hello, Ada!"]);
+    assert!(matches!(fault, Some(Error::Panicked(_))), "{fault:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_share_the_circuit_with_the_greeting() {
     let shaky = Shaky::default();
     let Fixture { endpoints, circuit, .. } = fixture(shaky.clone());

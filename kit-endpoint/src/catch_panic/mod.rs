@@ -3,8 +3,9 @@
 //! A [`CatchPanic`] turns a panic of the inner service, in `poll_ready`, in
 //! `call` or in the future, into the fact [`Panicked`]: a failure of kind
 //! [`Internal`](crate::Kind::Internal), which the caller sees as no more than
-//! that. Without it hyper closes the connection, and other requests on it are
-//! lost with the one that panicked.
+//! that. Without it the caller has no answer at all: over HTTP/1 hyper closes the
+//! connection, over HTTP/2 it resets the stream, and a panic in `call` itself takes the
+//! connection with all that is on it.
 //!
 //! ```
 //! use kit_endpoint::{CatchPanicLayer, Panicked, Request};

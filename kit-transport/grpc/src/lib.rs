@@ -168,7 +168,9 @@
 //!
 //! # Features
 //!
-//! - `channel`: a channel with a limit on connecting.
+//! - `channel`: a channel with a limit on connecting. A client over it, or over any
+//!   connection of hyper's, then also knows what was never sent, and resets with `CANCEL`
+//!   what it gives up amid its requests.
 //! - `gzip`: messages compressed by gzip, where servers and clients ask for it.
 //! - `health`: `grpc.health.v1`, fed by readiness.
 //! - `reflection`: server reflection, v1 and v1alpha.
