@@ -12,8 +12,12 @@ use greeter::{
 use http::uri::PathAndQuery;
 use kit_breaker::{Circuit, Limits};
 use kit_metrics::Prometheus;
+use kit_transport::{Call, End};
 use kit_transport_grpc::GrpcLayer;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -189,6 +193,43 @@ async fn a_chat_that_the_caller_gives_up_is_cancelled() {
     let count = r#"endpoint_duration_seconds_count{endpoint="chat",kind="CANCELLED"} 1"#;
     let page = metrics.render();
     assert!(page.contains(count), "{page}");
+}
+
+#[tokio::test]
+async fn the_hook_and_the_layers_hear_of_each_call_once() {
+    let (metrics, heard) = (Prometheus::new(), Arc::new(Mutex::new(Vec::new())));
+    let (ends, hears) = (Arc::clone(&heard), Arc::clone(&heard));
+    let service = GrpcLayer::new()
+        .before(move |call: &Call<'_>, _: &mut http::Extensions| {
+            hears.lock().unwrap().push(format!("{} begins", call.method));
+        })
+        .finally(move |end: &End| ends.lock().unwrap().push(format!("ends {}", end.outcome)))
+        .layer(measured(metrics.clone()).0);
+    let mut client = GreeterClient::new(service);
+    for (name, ended) in [("Ada", "OK"), ("", "INVALID_ARGUMENT")] {
+        let expect = |method: &str| {
+            let lines = std::mem::take(&mut *heard.lock().unwrap());
+            let begun = format!("greeter.v1.Greeter/{method} begins");
+            assert_eq!(lines, [begun, format!("ends {ended}")]);
+        };
+        assert_eq!(client.greeting(hello(name)).await.is_ok(), ended == "OK");
+        expect("Greeting");
+        if let Ok(replies) = client.greetings(names(&[name])).await {
+            all(replies.into_inner()).await;
+        }
+        expect("Greetings");
+        let hellos = tokio_stream::iter([hello(name)]);
+        all(client.chat(hellos).await.unwrap().into_inner()).await;
+        expect("Chat");
+    }
+    let page = metrics.render();
+    for endpoint in ["greeting", "greetings", "chat"] {
+        for kind in ["OK", "INVALID_ARGUMENT"] {
+            let labels = format!(r#"endpoint="{endpoint}",kind="{kind}""#);
+            let count = format!("endpoint_duration_seconds_count{{{labels}}} 1");
+            assert!(page.contains(&count), "{count}: {page}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -177,6 +177,60 @@ async fn a_head_goes_out_alone_over_both_versions() {
     }
 }
 
+/// A client's failure, whose server does `answer` to its first request.
+#[cfg(feature = "client")]
+async fn failure<F: Future<Output = ()> + Send + 'static>(
+    answer: impl FnOnce(h2::server::Connection<tokio::io::DuplexStream, Bytes>) -> F + Send + 'static,
+) -> CallError {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async { answer(h2::server::handshake(far).await.unwrap()).await });
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await;
+    let (send, connection) = handshake.unwrap();
+    tokio::spawn(connection);
+    let service = Connection::<Full<Bytes>>::Two(send).into_service();
+    let client = Client::new(service, json::request(Method::POST, uri()), json::reply::<u32>);
+    soon(client.oneshot(Kit::new(0))).await.unwrap_err()
+}
+
+#[cfg(feature = "client")]
+#[tokio::test(start_paused = true)]
+async fn what_the_server_did_not_look_at_is_refused() {
+    let reset = |reason| {
+        failure(move |mut connection| async move {
+            let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+            respond.send_reset(reason);
+            while connection.accept().await.is_some() {}
+        })
+    };
+    for (reason, refused) in
+        [(h2::Reason::REFUSED_STREAM, true), (h2::Reason::INTERNAL_ERROR, false)]
+    {
+        let error = reset(reason).await;
+        assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, refused), "{error:?}");
+    }
+    let gone = failure(|mut connection| async move {
+        connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        while connection.accept().await.is_some() {}
+    });
+    let error = gone.await;
+    assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true), "{error:?}");
+
+    // Nor was what the connection did not take.
+    for version in BOTH {
+        let never = service_fn(async |_: Request<Incoming>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let (connection, cut) = connect(version, never).await;
+        cut.abort();
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        let encode = json::request(Method::POST, uri());
+        let client = Client::new(connection.into_service(), encode, json::reply::<u32>);
+        let error = soon(client.oneshot(Kit::new(0))).await.unwrap_err();
+        assert_eq!((error.kind(), error.refused()), (Kind::Unavailable, true), "{error:?}");
+    }
+}
+
 /// What becomes of a stream after its only item, which is a whole line.
 enum Last {
     End,

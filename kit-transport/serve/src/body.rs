@@ -251,6 +251,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_limit_cut_off_is_known_by_a_source() {
+        let cut = |error: &BodyError| error.source().and_then(|it| it.downcast_ref().copied());
+        assert_eq!(cut(&BodyError::TooLarge), Some(BodyCut::TooLarge));
+        assert_eq!(cut(&BodyError::TooSlow), Some(BodyCut::TooSlow));
+    }
+
+    #[test]
     fn grpc_is_known_by_its_own_types_in_any_case_and_no_other() {
         let is = |kind: &'static str| {
             let mut headers = HeaderMap::new();

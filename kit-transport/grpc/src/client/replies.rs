@@ -76,7 +76,13 @@ where
         let Some(call) = this.call else { return Poll::Ready(None) };
         match Pin::new(&mut call.messages).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) if this.deadline.is_none() => {
-                match this.watch.during(|| (this.decode)(message)) {
+                // Into a closure it would be moved once more.
+                let reply = if O::SILENT {
+                    (this.decode)(message)
+                } else {
+                    this.watch.during(|| (this.decode)(message))
+                };
+                match reply {
                     Ok(reply) => Poll::Ready(Some(Ok(reply))),
                     Err(fault) => self.end(Some(CallError::Decode(Box::new(fault)))),
                 }

@@ -50,16 +50,16 @@ impl<N, R> Encoder<N, R> {
         E: Fault,
         X: EncodeError,
     {
-        match ((self.encode)(reply), &self.limit) {
-            (Ok(message), None) => Ok(message),
-            (Ok(message), Some(Limit { bytes, size })) => {
-                match TooLarge::reply(size(&message), *bytes) {
-                    Ok(()) => Ok(message),
-                    Err(large) => Err(answer(Phase::Encode, large, slot, encode_error)),
-                }
-            }
-            (Err(fault), _) => Err(answer(Phase::Encode, fault, slot, encode_error)),
+        let message = match (self.encode)(reply) {
+            Ok(message) => message,
+            Err(fault) => return Err(answer(Phase::Encode, fault, slot, encode_error)),
+        };
+        if let Some(limit) = &self.limit
+            && let Err(large) = limit.check(&message)
+        {
+            return Err(answer(Phase::Encode, large, slot, encode_error));
         }
+        Ok(message)
     }
 }
 
@@ -79,6 +79,14 @@ impl<N, R> fmt::Debug for Encoder<N, R> {
 }
 
 // ===== impl Limit =====
+
+impl<R> Limit<R> {
+    /// Few have one.
+    #[cold]
+    fn check(&self, message: &R) -> Result<(), TooLarge> {
+        TooLarge::reply((self.size)(message), self.bytes)
+    }
+}
 
 impl<R> Clone for Limit<R> {
     fn clone(&self) -> Self {

@@ -1,4 +1,4 @@
-use super::{NotConnected, ReceivedProblem, retry_after};
+use super::{NotConnected, ReceivedProblem, retry_after, unprocessed::is_unprocessed};
 use crate::gathered::Ungathered;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response::Parts};
@@ -15,7 +15,9 @@ pub enum CallError {
     NotConnected(NotConnected),
     /// The deadline passed first.
     Expired(Expired),
-    /// The request could not be sent, or no head of a reply came.
+    /// The request could not be sent, or no head of a reply came. It is refused where
+    /// hyper gave it back unsent, or an HTTP/2 server said that it did not look at it (by
+    /// `REFUSED_STREAM`, or a GOAWAY), which is known with the feature `client`.
     Send(Box<dyn error::Error + Send + Sync>),
     /// The reply broke off.
     Body(Box<dyn error::Error + Send + Sync>),
@@ -133,6 +135,7 @@ impl Fault for CallError {
         match self {
             Self::Encode(_) | Self::NotConnected(_) => true,
             Self::Expired(fact) => fact.refused(),
+            Self::Send(source) => is_unprocessed(&**source),
             _ => false,
         }
     }

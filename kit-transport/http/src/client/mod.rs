@@ -15,6 +15,7 @@ mod service;
 mod streaming;
 #[cfg(feature = "tls")]
 mod tls;
+mod unprocessed;
 
 #[cfg(feature = "client")]
 pub use self::pool::{Pool, PoolOptions, pool};

@@ -1,0 +1,15 @@
+//! What a limit around the service cut off, as a failure.
+
+use kit_endpoint::{BodyCut, Fault, Kind};
+
+#[test]
+fn each_cut_has_its_kind_says_what_to_do_and_lets_nothing_have_run() {
+    for (cut, kind, to_do) in [
+        (BodyCut::TooLarge, Kind::PayloadTooLarge, "send less"),
+        (BodyCut::TooSlow, Kind::DeadlineExceeded, "send it faster"),
+    ] {
+        assert_eq!(cut.kind(), kind);
+        assert!(cut.to_string().contains(to_do), "{cut}");
+        assert!(cut.refused(), "the body was not even read");
+    }
+}
