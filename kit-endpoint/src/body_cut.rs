@@ -35,8 +35,4 @@ impl Fault for BodyCut {
             Self::TooSlow => Kind::DeadlineExceeded,
         }
     }
-
-    fn refused(&self) -> bool {
-        true
-    }
 }

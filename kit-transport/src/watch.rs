@@ -103,8 +103,8 @@ impl<O: Observer> Watch<O> {
         }
     }
 
-    /// Says whether the reply goes out without its body, because of the request or,
-    /// [`after`](Self::after) an observer saw it, of its status.
+    /// Says whether the reply goes out without its body: because of the request or, which
+    /// is known [`after`](Self::after) its head, because of its status.
     #[must_use]
     pub const fn is_bodiless(&self) -> bool {
         self.bodiless
@@ -129,11 +129,11 @@ impl<O: Observer> Watch<O> {
 
     /// Shows the observer the head of the reply.
     pub fn after(&mut self, status: StatusCode, headers: &mut HeaderMap) {
+        self.bodiless |= matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if let Some(observer) = &mut self.observer
             && !O::SILENT
         {
             self.status = Some(status);
-            self.bodiless |= matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             observer.after(headers);
         }
     }
@@ -267,7 +267,8 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // Of what is not sent nobody is to write the length into the head.
+        if self.watch.bodiless { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 

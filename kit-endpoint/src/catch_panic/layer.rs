@@ -29,7 +29,8 @@ impl<R, U> CatchPanicLayer<R, U> {
     }
 
     /// Catches panics also in the stream that a call replies with: its next item
-    /// is the fact, and its last.
+    /// is the fact, and its last. What [`refuse`](Self::refuse)s makes whichever is due, a
+    /// reply or an item; the default does.
     #[must_use]
     pub fn streaming(self) -> CatchPanicLayer<R, UntilStreamEnd> {
         CatchPanicLayer { refuse: self.refuse, until: UntilStreamEnd }

@@ -517,6 +517,25 @@ impl Drop for Dropped {
     }
 }
 
+/// A client's end of a connection of hyper's, and what drives it. It ends when the last
+/// call and its client are dropped.
+async fn dial(
+    near: tokio::io::DuplexStream,
+) -> (
+    impl Service<
+        http::Request<Body>,
+        Response = http::Response<hyper::body::Incoming>,
+        Error = hyper::Error,
+        Future: Send,
+    > + Clone,
+    impl Future,
+) {
+    let near = TokioIo::new(near);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), near);
+    let (calls, connection) = handshake.await.unwrap();
+    (service_fn(move |request| calls.clone().send_request(request)), connection)
+}
+
 #[tokio::test]
 async fn dropped_replies_cancel_the_handler_over_a_connection() {
     let (dropped, gone) = oneshot::channel();
@@ -545,15 +564,8 @@ async fn dropped_replies_cancel_the_handler_over_a_connection() {
     let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(far), TowerToHyperService::new(service));
     let calling = async {
-        let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
-            TokioExecutor::new(),
-            TokioIo::new(near),
-        )
-        .await
-        .unwrap();
+        let (carries, connection) = dial(near).await;
         let calling = async move {
-            let carries =
-                service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
             let client = Client::bidi(carries, CHAT, encode, decode)
                 .origin("http://greeter".parse().unwrap())
                 .unwrap();
@@ -608,15 +620,8 @@ async fn heard<F: Future<Output = ()>>(
         tokio::join!(reading, driving).0
     };
     let calling = async {
-        let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
-            TokioExecutor::new(),
-            TokioIo::new(near),
-        )
-        .await
-        .unwrap();
+        let (carries, connection) = dial(near).await;
         let calling = async move {
-            let carries =
-                service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
             let client = Client::bidi(carries, CHAT, encode, decode as fn(_) -> _)
                 .origin("http://greeter".parse().unwrap())
                 .unwrap();
@@ -669,15 +674,8 @@ async fn a_panic_amid_a_stream_ends_that_call_alone() {
     let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(far), TowerToHyperService::new(service));
     let calling = async {
-        let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
-            TokioExecutor::new(),
-            TokioIo::new(near),
-        )
-        .await
-        .unwrap();
+        let (carries, connection) = dial(near).await;
         let calling = async move {
-            let carries =
-                service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
             let client = Client::bidi(carries, CHAT, encode, decode)
                 .origin("http://greeter".parse().unwrap())
                 .unwrap();
@@ -701,7 +699,6 @@ async fn a_panic_amid_a_stream_ends_that_call_alone() {
             sender.send(Ok("Zoe".to_owned())).unwrap();
             assert_eq!(stays.next().await.unwrap().unwrap(), "Zoe");
         };
-        // The connection ends when the last call and its client are dropped.
         let (_, ()) = tokio::join!(connection, calling);
     };
     let (_, ()) = tokio::join!(serving, calling);
@@ -715,14 +712,8 @@ async fn failure<F: Future<Output = ()>>(
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serving = async { answer(h2::server::handshake(far).await.unwrap()).await };
     let calling = async {
-        let (mut calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
-            TokioExecutor::new(),
-            TokioIo::new(near),
-        )
-        .await
-        .unwrap();
+        let (carries, connection) = dial(near).await;
         let calling = async move {
-            let carries = service_fn(move |call: http::Request<Body>| calls.send_request(call));
             let client = Client::server_streaming(carries, GREETINGS, encode, decode);
             let client = client.origin("http://greeter".parse().unwrap()).unwrap();
             // The head, or the trailers, tell of it.
@@ -768,15 +759,8 @@ async fn what_the_other_side_did_not_look_at_is_refused_and_no_cancel() {
 #[tokio::test]
 async fn what_was_never_sent_is_refused_and_no_cancel() {
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let (calls, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(
-        TokioExecutor::new(),
-        TokioIo::new(near),
-    )
-    .await
-    .unwrap();
+    let (carries, connection) = dial(near).await;
     drop((far, connection));
-    let carries =
-        service_fn(move |request: http::Request<Body>| calls.clone().send_request(request));
     let client = Client::new(carries, GATHER, encode, decode);
     let client = client.origin("http://greeter".parse().unwrap()).unwrap();
     let error = client.oneshot(name("Ada")).await.unwrap_err();

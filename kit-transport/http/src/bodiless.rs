@@ -5,13 +5,14 @@ use http::{HeaderValue, Response, StatusCode, header};
 /// because what was asked for is its head alone.
 ///
 /// Over HTTP/1 hyper leaves it out, over HTTP/2 it sends whatever there is. The length of
-/// the body stays in the head for who asked for that (RFC 9110, section 8.6), and a 204
-/// has none.
+/// the body stays in the head for who asked for that. A 204 has none, and of a 304 it would
+/// be that of the reply to a GET (RFC 9110, section 8.6), which nobody knows here.
 pub(crate) fn without_body(response: &mut Response<Bytes>, head_alone: bool) {
     let status = response.status();
     match status {
-        StatusCode::NO_CONTENT => drop(response.headers_mut().remove(header::CONTENT_LENGTH)),
-        StatusCode::NOT_MODIFIED => {}
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         _ if head_alone => {
             let length = response.body().len();
             let headers = response.headers_mut();

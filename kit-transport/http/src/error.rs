@@ -1,9 +1,9 @@
+use crate::cut;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::LengthLimitError;
-use kit_endpoint::{BodyCut, Details, Fault, Kind, Problem};
+use kit_endpoint::{Details, Fault, Kind, Problem};
 use kit_transport::{RequestId, TraceId};
-use std::{borrow::Cow, convert::Infallible, error, fmt, iter, time::Duration};
+use std::{borrow::Cow, convert::Infallible, error, fmt, time::Duration};
 
 type Source = Box<dyn error::Error + Send + Sync>;
 
@@ -12,7 +12,7 @@ type Source = Box<dyn error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum DecodeError {
     /// The body broke off, or the connection did; or a limit around the server ended it,
-    /// which is a [`BodyCut`] among the sources, or http-body-util's.
+    /// which is a [`BodyCut`](kit_endpoint::BodyCut) among the sources, or http-body-util's.
     Body(Source),
     /// The body is larger than the server takes.
     TooLarge {
@@ -120,10 +120,7 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Body(source) => match cut(&**source) {
-                Some(cut) => cut.fmt(f),
-                None => f.write_str("the body of the request broke off"),
-            },
+            Self::Body(source) => cut::say(&**source, "the body of the request broke off", f),
             Self::TooLarge { limit } => {
                 write!(f, "the body is too large: send at most {limit} bytes")
             }
@@ -161,7 +158,7 @@ impl Fault for DecodeError {
             Self::TooLarge { .. } => Kind::PayloadTooLarge,
             Self::TooSlow { .. } => Kind::DeadlineExceeded,
             // Most often the peer is gone, and nobody hears the answer.
-            Self::Body(source) => cut(&**source).map_or(Kind::Cancelled, |cut| cut.kind()),
+            Self::Body(source) => cut::kind(&**source),
             Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Self::Malformed { .. } => Kind::InvalidArgument,
         }
@@ -186,14 +183,6 @@ impl Fault for DecodeError {
             Self::Body(_) | Self::TooLarge { .. } | Self::TooSlow { .. } => {}
         }
     }
-}
-
-/// Finds the limit around a server that ended a body, if one did.
-fn cut(error: &(dyn error::Error + 'static)) -> Option<BodyCut> {
-    iter::successors(Some(error), |error| error.source()).find_map(|error| {
-        let length = error.is::<LengthLimitError>().then_some(BodyCut::TooLarge);
-        error.downcast_ref().copied().or(length)
-    })
 }
 
 // ===== impl EncodeError =====

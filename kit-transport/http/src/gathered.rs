@@ -23,6 +23,9 @@ pub(crate) enum Ungathered {
     Broken(BoxError),
 }
 
+/// The most that is reserved because the other side says that so much comes.
+const MOST_AT_ONCE: usize = 1 << 20;
+
 // ===== impl Gathered =====
 
 impl Gathered {
@@ -68,7 +71,8 @@ impl Gathered {
             return;
         }
         if self.all.is_empty() {
-            self.all.reserve(self.first.len() + data.remaining().max(more));
+            let more = more.min(MOST_AT_ONCE).max(data.remaining());
+            self.all.reserve(self.first.len() + more);
             self.all.put(mem::take(&mut self.first));
         }
         self.all.put(data);

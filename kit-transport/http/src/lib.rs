@@ -105,6 +105,7 @@
 
 mod bodiless;
 mod client;
+mod cut;
 mod error;
 #[cfg(any(feature = "form", feature = "json", feature = "msgpack", feature = "query"))]
 mod field;

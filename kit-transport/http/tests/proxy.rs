@@ -20,7 +20,7 @@ use http::{
 };
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
-use kit_endpoint::{Expires, Fault, Kind, Peer};
+use kit_endpoint::{BodyCut, Expires, Fault, Kind, Peer};
 use kit_transport::{Call, End, Metadata, Outcome, Phase, RequestId, RequestIds, TraceId};
 use kit_transport_http::{
     NotConnected, Pool, PoolOptions,
@@ -723,6 +723,20 @@ async fn a_request_that_breaks_off_is_not_the_upstreams_fault() {
     assert_eq!((ends.one().outcome, ends.one().received), (Outcome::Cancelled, 4));
     let heard = heard.lock().unwrap();
     assert_eq!(*heard, [(Phase::Decode, Kind::Cancelled)]);
+}
+
+#[tokio::test]
+async fn what_a_limit_cut_off_is_no_caller_that_left() {
+    let upstream = service_fn(|request: Asked<Frames>| async {
+        Err::<Reply, BoxError>(request.into_body().collect().await.unwrap_err())
+    });
+    for (cut, status) in [(BodyCut::TooLarge, 413), (BodyCut::TooSlow, 504)] {
+        let (caller, body) = frames();
+        caller.send(Err(cut.into())).unwrap();
+        let request = Request::post("/").body(body).unwrap();
+        let (told, ..) = failing(upstream, request).await;
+        assert_eq!(told.as_u16(), status);
+    }
 }
 
 /// Hears faults and their steps.

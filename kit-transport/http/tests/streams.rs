@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use kit_endpoint::{DeadlineLayer, Details, Expired, Fault, Kind};
+use kit_endpoint::{BodyCut, DeadlineLayer, Details, Expired, Fault, Kind};
 use kit_transport::{End, Outcome, RequestIds, hook::Faults};
 use kit_transport_http::{
     Failure, Server, json, json_lines, nothing,
@@ -623,6 +623,17 @@ async fn dropped_a_call_drops_the_body_and_counts_what_came() {
     assert!(chunks.is_closed());
     let end = ends.one();
     assert_eq!((end.outcome, end.received), (Outcome::Cancelled, 4));
+}
+
+#[tokio::test]
+async fn requests_that_a_limit_cut_off_are_no_caller_that_left() {
+    for (cut, status) in [(BodyCut::TooLarge, 413), (BodyCut::TooSlow, 504)] {
+        let frames = [Ok(Frame::data(Bytes::from("1\n"))), Err(cut)];
+        let request = Request::post("/").body(StreamBody::new(tokio_stream::iter(frames)));
+        let server = Server::client_streaming(service_fn(sum), reader(), json::encode);
+        let response = server.oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+    }
 }
 
 #[tokio::test]

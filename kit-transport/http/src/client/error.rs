@@ -1,4 +1,4 @@
-use super::{NotConnected, ReceivedProblem, retry_after, unprocessed::is_unprocessed};
+use super::{NotConnected, ReceivedProblem, is_unprocessed, retry_after};
 use crate::gathered::Ungathered;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response::Parts};

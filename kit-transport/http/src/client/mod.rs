@@ -21,6 +21,7 @@ mod unprocessed;
 pub use self::pool::{Pool, PoolOptions, pool};
 #[cfg(feature = "tls")]
 pub use self::tls::{BadCertificate, Tls};
+pub(crate) use self::unprocessed::is_unprocessed;
 pub use self::{
     error::{CallError, Rejection},
     future::CallFuture,

@@ -3,7 +3,7 @@ use std::error::Error;
 /// Says whether nothing ran of a request that failed: hyper gives it back unsent, or the
 /// server says that it did not look at it.
 #[cfg(feature = "client")]
-pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| (*error).source()).any(|error| {
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // The connection closed before the request was taken from its queue.
@@ -21,6 +21,6 @@ pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
 }
 
 #[cfg(not(feature = "client"))]
-pub(super) const fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
+pub(crate) const fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-use crate::{Failure, NotConnected};
+use crate::{Failure, NotConnected, client::is_unprocessed, cut};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use kit_endpoint::{Details, Expired, Fault, Kind, Problem};
@@ -75,7 +75,7 @@ impl fmt::Display for Unproxied {
             Self::Switched => f.write_str("the upstream switched protocols unasked"),
             Self::TooSlow { limit } => write!(f, "no reply of the upstream within {limit:?}"),
             Self::Expired(fact) => fact.fmt(f),
-            Self::Body(_) => f.write_str("the body of the request broke off"),
+            Self::Body(source) => cut::say(&**source, "the body of the request broke off", f),
             Self::BadTimeout(fact) => fact.fmt(f),
             Self::Outside => f.write_str("the path has a segment `..`: ask for what is meant"),
             Self::Tunnel => f.write_str("tunnels are not served: send a request"),
@@ -116,7 +116,7 @@ impl Fault for Unproxied {
             Self::NotConnected(_) | Self::Upstream(_) | Self::Switched => Kind::Unavailable,
             Self::Expired(fact) => fact.kind(),
             Self::BadTimeout(fact) => fact.kind(),
-            Self::Body(_) => Kind::Cancelled,
+            Self::Body(source) => cut::kind(&**source),
             Self::Outside => Kind::InvalidArgument,
             Self::Tunnel => Kind::MethodNotAllowed,
         }
@@ -126,7 +126,8 @@ impl Fault for Unproxied {
         match self {
             Self::NotConnected(_) | Self::BadTimeout(_) | Self::Outside | Self::Tunnel => true,
             Self::Expired(fact) => fact.refused(),
-            Self::Upstream(_) | Self::Switched | Self::TooSlow { .. } | Self::Body(_) => false,
+            Self::Upstream(source) => is_unprocessed(&**source),
+            Self::Switched | Self::TooSlow { .. } | Self::Body(_) => false,
         }
     }
 

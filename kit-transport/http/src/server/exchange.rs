@@ -41,7 +41,7 @@ pub(super) struct Rest<O: Observer, X> {
     pub(super) ids: Identity,
     /// Where the request is a stream, how much of it came.
     pub(super) received: Received,
-    /// Where there is a stream, the end of the call.
+    /// When the call ends, whatever it is at.
     pub(super) deadline: Option<Instant>,
 }
 

@@ -1,3 +1,4 @@
+use crate::cut;
 use kit_endpoint::{Details, Fault, Kind};
 use std::{borrow::Cow, error, fmt};
 
@@ -8,7 +9,8 @@ use std::{borrow::Cow, error, fmt};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The peer left, or the connection broke, before the end.
+    /// The peer left, or the connection broke, before the end; or a limit around the
+    /// server cut it, as [`DecodeError::Body`](crate::DecodeError::Body) tells.
     BrokeOff(Box<dyn error::Error + Send + Sync>),
     /// An item is longer than what is taken.
     TooLong {
@@ -34,7 +36,7 @@ pub enum ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BrokeOff(_) => f.write_str("the stream broke off before its end"),
+            Self::BrokeOff(source) => cut::say(&**source, "the stream broke off before its end", f),
             Self::TooLong { line, limit } => {
                 write!(f, "line {line} is too long: an item may have at most {limit} bytes")
             }
@@ -60,8 +62,7 @@ impl error::Error for ReadError {
 impl Fault for ReadError {
     fn kind(&self) -> Kind {
         match self {
-            // Most often the peer is gone, and nobody hears the answer.
-            Self::BrokeOff(_) => Kind::Cancelled,
+            Self::BrokeOff(source) => cut::kind(&**source),
             Self::TooLong { .. } => Kind::PayloadTooLarge,
             Self::Malformed { .. } => Kind::InvalidArgument,
         }
