@@ -198,10 +198,10 @@ async fn a_chat_that_the_caller_gives_up_is_cancelled() {
 #[tokio::test]
 async fn the_hook_and_the_layers_hear_of_each_call_once() {
     let (metrics, heard) = (Prometheus::new(), Arc::new(Mutex::new(Vec::new())));
-    let (ends, hears) = (Arc::clone(&heard), Arc::clone(&heard));
+    let (ends, calls) = (Arc::clone(&heard), Arc::clone(&heard));
     let service = GrpcLayer::new()
         .before(move |call: &Call<'_>, _: &mut http::Extensions| {
-            hears.lock().unwrap().push(format!("{} begins", call.method));
+            calls.lock().unwrap().push(format!("{} begins", call.method));
         })
         .finally(move |end: &End| ends.lock().unwrap().push(format!("ends {}", end.outcome)))
         .layer(measured(metrics.clone()).0);

@@ -82,8 +82,8 @@ fn ids_are_of_this_millisecond_and_no_two_are_alike() {
     assert_eq!(ids.len(), 20_000);
     for id in &ids {
         assert!(is_uuid_v7(id), "{id}");
-        let made = u128::from_str_radix(&id.replace('-', "")[..12], 16).unwrap();
-        assert!((before..=after).contains(&made), "{id}");
+        let told = u128::from_str_radix(&id.replace('-', "")[..12], 16).unwrap();
+        assert!((before..=after).contains(&told), "{id}");
     }
     // All the other bits vary, but the version and the variant.
     let bits = ids.iter().map(|id| u128::from_str_radix(&id.replace('-', ""), 16).unwrap());

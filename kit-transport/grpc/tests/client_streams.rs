@@ -641,13 +641,13 @@ async fn who_leaves_amid_their_requests_cancels() {
     let left = heard(async |sender, replies| {
         drop(replies);
         sender.closed().await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     assert_eq!(left.await, Some(h2::Reason::CANCEL));
     let failed = heard(async |sender, mut replies| {
         sender.send(Err(Wrong::new(Kind::DataLoss))).unwrap();
         assert_eq!(replies.next().await.unwrap().unwrap_err().kind(), Kind::DataLoss);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     assert_eq!(failed.await, Some(h2::Reason::CANCEL));
 }

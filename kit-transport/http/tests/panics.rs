@@ -139,7 +139,7 @@ fn so_is_one_at_a_client_in_its_service_and_its_decoder() {
             assert_ne!(step, "decode");
             Ok::<_, Infallible>(())
         };
-        let mut client = Client::new(service.clone(), encode, decode).finally(ends.hook());
+        let mut client = Client::new(service, encode, decode).finally(ends.hook());
         catch(client.call(Kit::new(())));
         ends.panicked();
         if step == "decode" {
