@@ -267,8 +267,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Of what is not sent nobody is to write the length into the head.
-        if self.watch.bodiless { SizeHint::default() } else { self.body.size_hint() }
+        self.body.size_hint()
     }
 }
 

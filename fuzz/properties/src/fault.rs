@@ -57,6 +57,7 @@ impl Given {
         assert_eq!(told.get_domain(), meant.get_domain());
         assert_eq!(told.get_metadata(), meant.get_metadata());
         assert_eq!(told.violations(), meant.violations());
+        assert_eq!(told.quotas(), meant.quotas());
     }
 }
 
@@ -89,6 +90,7 @@ impl Fault for Given {
         }
         if !self.field.is_empty() {
             details.violation(self.field.clone(), self.value.clone());
+            details.quota(self.value.clone(), self.field.clone());
         }
         if let Some((name, value)) = &self.header {
             details.header(name.clone(), value.clone());

@@ -40,6 +40,7 @@ fn writes(given: &Given) {
         assert_eq!(told.get_domain(), meant.get_domain());
         assert_eq!(told.get_metadata(), meant.get_metadata());
         assert_eq!(told.violations(), meant.violations());
+        assert_eq!(told.quotas(), meant.quotas());
     }
 
     let details = read.get_error_details();

@@ -7,6 +7,9 @@ use http::{HeaderValue, Response, StatusCode, header};
 /// Over HTTP/1 hyper leaves it out, over HTTP/2 it sends whatever there is. The length of
 /// the body stays in the head for who asked for that. A 204 has none, and of a 304 it would
 /// be that of the reply to a GET (RFC 9110, section 8.6), which nobody knows here.
+///
+/// What is left is known to have no bytes, so that no layer around puts some into it:
+/// tower-http compresses what is of no known length, and so makes a body of nothing.
 pub(crate) fn without_body(response: &mut Response<Bytes>, head_alone: bool) {
     let status = response.status();
     match status {

@@ -790,6 +790,7 @@ async fn a_reply_whose_body_is_not_sent_is_over_with_its_head() {
         let response = proxy.oneshot(request).await.unwrap();
         assert_eq!((ends.one().outcome, ends.one().sent), (Outcome::Replied, 0));
         assert!(response.body().is_end_stream(), "over HTTP/2 hyper would send it");
+        assert_eq!(response.body().size_hint().exact(), Some(0), "else it would be compressed");
         assert_eq!(text(response).await, "");
         ends.one();
     }

@@ -242,7 +242,7 @@ where
         match &self.source {
             Source::Upstream { body } => body.size_hint(),
             Source::Said { bytes } => SizeHint::with_exact(bytes.len() as u64),
-            Source::Unsent => SizeHint::default(),
+            Source::Unsent => SizeHint::with_exact(0),
         }
     }
 }

@@ -133,7 +133,7 @@ where
                 rest.watch.after(response.status(), response.headers_mut());
                 response.map(|()| {
                     if rest.watch.is_bodiless() {
-                        ReplyBody::unsent(write, rest)
+                        ReplyBody::whole(Bytes::new(), write, rest)
                     } else {
                         ReplyBody::stream(stream, write, rest)
                     }

@@ -39,8 +39,6 @@ pin_project! {
         sleep: Option<Pin<Box<Sleep>>>,
         // Whether something was sent since the timer was set.
         stale: bool,
-        // A stream was not even begun: how long it would be is not known.
-        unsent: bool,
     }
 }
 
@@ -59,14 +57,6 @@ impl<St, W, O: Observer, X> ReplyBody<St, W, O, X> {
         body
     }
 
-    /// The stream is not sent: its head alone was asked for.
-    pub(super) fn unsent(write: W, rest: Rest<O, X>) -> Self {
-        let mut body = Self::new(None, Bytes::new(), write, rest);
-        body.rest.watch.finish();
-        body.unsent = true;
-        body
-    }
-
     fn new(stream: Option<St>, whole: Bytes, write: W, rest: Rest<O, X>) -> Self {
         Self {
             stream,
@@ -78,7 +68,6 @@ impl<St, W, O: Observer, X> ReplyBody<St, W, O, X> {
             rest,
             sleep: None,
             stale: false,
-            unsent: false,
         }
     }
 }
@@ -181,7 +170,6 @@ where
     fn size_hint(&self) -> SizeHint {
         match self.stream {
             Some(_) => SizeHint::default(),
-            None if self.unsent => SizeHint::default(),
             None => SizeHint::with_exact(self.whole.len() as u64),
         }
     }
