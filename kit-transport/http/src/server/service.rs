@@ -233,7 +233,11 @@ impl<E, D, N, H, X, K> Server<E, D, N, H, X, K> {
     /// Reads the time that the caller allows, in milliseconds, from `header`;
     /// `grpc-timeout` is understood too. `x-request-timeout-ms` by default. A
     /// request that comes with none left, or whose body takes all of it, is
-    /// refused as [`Expired`]: the endpoint is not called.
+    /// refused as [`Expired`]: the endpoint is not called. One that is overtaken
+    /// later drops the endpoint's work, and is answered 504.
+    ///
+    /// Whichever is sooner counts of that and of [`Expires`] among the
+    /// extensions, which a `DeadlineLayer` around the server, or a hook, puts there.
     #[must_use]
     pub fn timeout_header(mut self, header: HeaderName) -> Self {
         self.options.timeout = Some(Arc::new(header));
