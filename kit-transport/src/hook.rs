@@ -14,6 +14,10 @@ use std::fmt;
 /// It is implemented for `()`, which does nothing and costs nothing, and for
 /// pairs, which is how transports chain hooks.
 pub trait Hook: Clone {
+    /// Says that this hook does nothing at all: a transport then does not look for what it
+    /// could have put among the extensions.
+    const IDLE: bool = false;
+
     /// What watches one request.
     type Observer: Observer;
 
@@ -147,6 +151,8 @@ impl fmt::Display for Phase {
 // ===== impl () =====
 
 impl Hook for () {
+    const IDLE: bool = true;
+
     type Observer = ();
 
     fn before(&self, _: &Call<'_>, _: &mut Extensions) {}
@@ -159,6 +165,8 @@ impl Observer for () {
 // ===== impl pairs =====
 
 impl<A: Hook, B: Hook> Hook for (A, B) {
+    const IDLE: bool = A::IDLE && B::IDLE;
+
     type Observer = (A::Observer, B::Observer);
 
     #[inline]
@@ -198,6 +206,8 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 
 /// A hook that is there or not, decided while the program runs.
 impl<H: Hook> Hook for Option<H> {
+    const IDLE: bool = H::IDLE;
+
     type Observer = Option<H::Observer>;
 
     #[inline]

@@ -200,3 +200,15 @@ fn an_outcome_has_a_name_and_a_kind() {
         assert_eq!(outcome.kind(), kind);
     }
 }
+
+#[test]
+fn no_hook_is_idle_that_does_something() {
+    fn is_idle<H: Hook>(_: H) -> bool {
+        H::IDLE
+    }
+
+    let before = || Before(|_: &Call<'_>, _: &mut Extensions| ());
+    assert!(is_idle(()) && is_idle(((), ())) && is_idle(Some(())));
+    assert!(!is_idle(before()), "it may name the request, though it has no end");
+    assert!(!is_idle(((), before())) && !is_idle((before(), ())) && !is_idle(Some(before())));
+}

@@ -13,6 +13,9 @@ pub(crate) struct Identity {
 impl Identity {
     /// Asks for it.
     pub(crate) fn told<H: Hook>(hook: &H, extensions: &Extensions) -> Self {
+        if H::IDLE {
+            return Self { request_id: None, trace_id: None };
+        }
         let request_id = extensions.get::<RequestId>().cloned();
         Self { request_id, trace_id: hook.trace_id(extensions) }
     }
